@@ -1,0 +1,4 @@
+//! Talos' own nouns, pure: no I/O, no clock, no randomness.
+
+/// A value that must not be printed.
+pub mod secret;
