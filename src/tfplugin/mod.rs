@@ -1,1 +1,57 @@
-//! (placeholder)
+//! The Terraform plugin protocol 6 for the author of a provider.
+//!
+//! An author describes values with [`schema`], answers the traits [`Provider`], [`Resource`], [`DataSource`],
+//! [`EphemeralResource`] and [`Function`] in terms of [`Value`], and hands the provider to [`serve::main`].
+//! Everything between those and a Terraform or OpenTofu process lives here: handshake, mutual TLS, the calls, the
+//! encoding, planning, stopping, logging and the registry pages.
+//!
+//! Two promises hold whatever an author returns: a state has exactly the attributes of its schema
+//! ([`conform`]), and a write-only value never leaves in a plan or a state.
+
+/// Exact numbers.
+pub mod number;
+
+/// Null, unknown and known values at any depth.
+pub mod value;
+
+/// The types of values.
+pub mod types;
+
+/// Where in a value something is.
+pub mod path;
+
+/// What the user is told.
+pub mod diagnostic;
+
+/// Attributes, their flags, defaults and validators.
+pub mod schema;
+
+/// Ready-made validators.
+pub mod validator;
+
+/// Resources: what Terraform creates, changes and deletes.
+pub mod resource;
+
+/// Data sources: what Terraform reads.
+pub mod data_source;
+
+/// Ephemeral resources: what Terraform uses and forgets.
+pub mod ephemeral;
+
+/// Functions.
+pub mod function;
+
+/// The provider itself, and the context of a call.
+pub mod provider;
+
+pub use data_source::DataSource;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use ephemeral::EphemeralResource;
+pub use function::Function;
+pub use number::Number;
+pub use path::{Path, Step};
+pub use provider::{Context, Provider};
+pub use resource::Resource;
+pub use schema::{Attribute, Schema};
+pub use types::Type;
+pub use value::Value;
