@@ -42,7 +42,8 @@ fn mapping(out: &mut String, node: &Node, indent: usize) {
             pad(out, indent);
         }
         out.push(':');
-        child(out, &entry.value, indent + STEP);
+        // Below `- ` a mapping stands two columns in; what it holds goes to the next full step.
+        child(out, &entry.value, indent / STEP * STEP + STEP);
     }
 }
 
