@@ -2,3 +2,6 @@
 
 /// A value that must not be printed.
 pub mod secret;
+
+/// Machine configurations: parse, validate, patch, generate, hash, compare.
+pub mod machine_config;
