@@ -2,3 +2,6 @@
 
 /// A value that must not be printed.
 pub mod secret;
+
+/// Talos releases and what differs between them.
+pub mod version;
