@@ -5,3 +5,6 @@ pub mod secret;
 
 /// Machine configurations: parse, validate, patch, generate, hash, compare.
 pub mod machine_config;
+
+/// Talos releases and what differs between them.
+pub mod version;
