@@ -168,9 +168,13 @@ impl Decimal {
         if !float.is_finite() || float == 0.0 {
             return None;
         }
+        (Self::of_f64(float)? == *self).then_some(float)
+    }
+
+    /// What the float is to its last bit; `None` for zero and what is not finite.
+    fn of_f64(float: f64) -> Option<Self> {
         // An f64 has at most 1074 binary, hence decimal, places; printing that many is exact.
-        let same = Self::parse(&format!("{float:.1074}"))??;
-        (same == *self).then_some(float)
+        Self::parse(&format!("{float:.1074}"))?
     }
 }
 
@@ -202,12 +206,16 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// Decimal notation to the last digit; [`Number::parse`] reads it back.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Int(int) => int.fmt(f),
             Repr::Uint(uint) => uint.fmt(f),
-            Repr::Float(float) => float.fmt(f),
+            Repr::Float(float) => match Decimal::of_f64(*float) {
+                Some(decimal) => decimal.fmt(f),
+                None => float.fmt(f),
+            },
             Repr::Decimal(decimal) => decimal.fmt(f),
         }
     }
@@ -293,6 +301,8 @@ mod tests {
         ] {
             assert_eq!(number(text).to_string(), text);
         }
+        let binary = Number::from_exact_f64(0.1).unwrap();
+        assert_eq!(number(&binary.to_string()), binary);
         assert_eq!(number(&number("1e500").to_string()), number("1e500"));
         assert_eq!(number(&number("-12e-500").to_string()), number("-12e-500"));
     }
