@@ -29,6 +29,18 @@ pub mod schema;
 /// Ready-made validators.
 pub mod validator;
 
+/// Values as MessagePack.
+pub mod msgpack;
+
+/// Values as JSON.
+pub mod json;
+
+/// Every answer in the exact shape of its schema.
+pub mod conform;
+
+/// From configuration and state to a plan, by the schema alone.
+pub mod plan;
+
 /// Resources: what Terraform creates, changes and deletes.
 pub mod resource;
 

@@ -168,9 +168,13 @@ impl Decimal {
         if !float.is_finite() || float == 0.0 {
             return None;
         }
+        (Self::of_f64(float)? == *self).then_some(float)
+    }
+
+    /// What the float is to its last bit; `None` for zero and what is not finite.
+    fn of_f64(float: f64) -> Option<Self> {
         // An f64 has at most 1074 binary, hence decimal, places; printing that many is exact.
-        let same = Self::parse(&format!("{float:.1074}"))??;
-        (same == *self).then_some(float)
+        Self::parse(&format!("{float:.1074}"))?
     }
 }
 
@@ -202,12 +206,16 @@ impl fmt::Display for Decimal {
     }
 }
 
+/// Decimal notation to the last digit; [`Number::parse`] reads it back.
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Repr::Int(int) => int.fmt(f),
             Repr::Uint(uint) => uint.fmt(f),
-            Repr::Float(float) => float.fmt(f),
+            Repr::Float(float) => match Decimal::of_f64(*float) {
+                Some(decimal) => decimal.fmt(f),
+                None => float.fmt(f),
+            },
             Repr::Decimal(decimal) => decimal.fmt(f),
         }
     }
@@ -236,5 +244,113 @@ impl From<u64> for Number {
 impl From<f64> for Number {
     fn from(float: f64) -> Self {
         Self::parse(&format!("{float}")).unwrap_or(Self(Repr::Int(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Number {
+        Number::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_same_number_is_equal_however_it_is_written() {
+        for (a, b) in [
+            ("1", "1.000"),
+            ("0", "-0.0"),
+            ("1e30", "1000000000000000000000000000000"),
+            ("-0012.50", "-1.25e1"),
+            ("18446744073709551616", "1.8446744073709551616e19"),
+            ("1e-3", "0.001"),
+        ] {
+            assert_eq!(number(a), number(b), "{a} {b}");
+        }
+        assert_ne!(number("0.1"), Number::from_exact_f64(0.1).unwrap());
+        assert_ne!(number("9007199254740993"), number("9007199254740992"));
+        assert_eq!(Number::from(0.1), number("0.1"));
+        assert_eq!(Number::from_exact_f64(1.5).unwrap(), number("1.5"));
+        assert_eq!(
+            Number::from_exact_f64(18_446_744_073_709_551_616.0).unwrap(),
+            number("18446744073709551616")
+        );
+        assert_eq!(
+            Number::from_exact_f64(9_223_372_036_854_775_808.0).unwrap(),
+            number("9223372036854775808")
+        );
+    }
+
+    #[test]
+    fn text_round_trips_without_loss() {
+        for text in [
+            "0",
+            "-1",
+            "1.5",
+            "0.1",
+            "-0.00125",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "-9223372036854775808",
+            "-9223372036854775809",
+            "1000000000000000000000000000000",
+            "3.141592653589793238462643383279502884197",
+            "123456789012345678901234567890.123456789",
+        ] {
+            assert_eq!(number(text).to_string(), text);
+        }
+        let binary = Number::from_exact_f64(0.1).unwrap();
+        assert_eq!(number(&binary.to_string()), binary);
+        assert_eq!(number(&number("1e500").to_string()), number("1e500"));
+        assert_eq!(number(&number("-12e-500").to_string()), number("-12e-500"));
+    }
+
+    #[test]
+    fn each_number_travels_in_the_form_that_holds_it_exactly() {
+        for (text, encoding) in [
+            ("7", Encoding::Int(7)),
+            ("-9223372036854775808", Encoding::Int(i64::MIN)),
+            ("18446744073709551615", Encoding::Uint(u64::MAX)),
+            ("1.5", Encoding::Float(1.5)),
+            (
+                "18446744073709551616",
+                Encoding::Float(18_446_744_073_709_551_616.0),
+            ),
+            ("0.1", Encoding::Text("0.1".into())),
+            ("inf", Encoding::Float(f64::INFINITY)),
+        ] {
+            assert_eq!(number(text).encoding(), encoding, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_whole_numbers_in_range_are_integers() {
+        assert_eq!(number("22.0").as_i64(), Some(22));
+        assert_eq!(number("22.5").as_i64(), None);
+        assert_eq!(number("-1").as_u64(), None);
+        assert_eq!(number("18446744073709551615").as_u64(), Some(u64::MAX));
+        assert_eq!(number("18446744073709551615").as_i64(), None);
+        assert!((number("0.1").as_f64() - 0.1).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1.2.3",
+            "0x10",
+            "1e",
+            "1e99999999999",
+            "NaN",
+            "1 ",
+            "e5",
+        ] {
+            assert_eq!(Number::parse(text), None, "{text:?}");
+        }
+        assert_eq!(Number::from_exact_f64(f64::NAN), None);
     }
 }
