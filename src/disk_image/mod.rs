@@ -26,6 +26,7 @@
 mod decoder;
 mod digest;
 mod extents;
+mod gpt;
 mod input;
 mod sniff;
 mod xz;
@@ -34,6 +35,7 @@ mod zstd;
 pub use decoder::{DecodeError, DecodeOptions, Decoder, Image};
 pub use digest::Digest;
 pub use extents::{Event, Extent, GRANULE, HEAD};
+pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use sniff::{Format, SniffError};
 pub use xz::XzError;
 pub use zstd::ZstdError;
