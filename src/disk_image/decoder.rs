@@ -8,9 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::{
     digest::Digest,
     extents::{Event, Extent, Mapper, Piece, Step},
+    gpt::GptError,
     input::Input,
+    layout::{Layout, Survey},
     sniff::{Format, SNIFF_LEN, SniffError, sniff},
     xz::{self, XzError},
+    zero::{ZeroMode, ZeroPlan, zero_plan},
     zstd::{self, ZstdError},
 };
 
@@ -58,6 +61,7 @@ pub struct Decoder {
     compressed: Compressed,
     raw_size: u64,
     extents: Vec<Extent>,
+    survey: Survey,
 }
 
 /// An image that was decoded to its end.
@@ -74,12 +78,19 @@ pub struct Image {
     pub compressed_sha256: Digest,
     /// All data there was, in ascending order; everything between is zero.
     pub extents: Vec<Extent>,
+    /// Its partitions, or why they are not known; a Talos image always has them.
+    pub layout: Result<Layout, GptError>,
 }
 
 impl Image {
     /// Bytes of all extents together.
     pub fn data_size(&self) -> u64 {
         self.extents.iter().map(|extent| extent.len).sum()
+    }
+
+    /// Which zeros of the image must be written to a disk that may hold something else.
+    pub fn zero_plan(&self, mode: ZeroMode) -> ZeroPlan {
+        zero_plan(mode, self.raw_size, &self.extents, &self.layout)
     }
 }
 
@@ -112,6 +123,7 @@ impl Decoder {
             },
             raw_size: 0,
             extents: Vec::new(),
+            survey: Survey::new(),
         }
     }
 
@@ -143,6 +155,7 @@ impl Decoder {
                     self.source = Source::Failed;
                     return Err(DecodeError::TooFragmented { limit: MAX_EXTENTS });
                 }
+                self.survey.data(*offset, bytes);
                 self.extents.push(Extent {
                     offset: *offset,
                     len: bytes.len() as u64,
@@ -172,6 +185,7 @@ impl Decoder {
             compressed_size: self.compressed.size,
             compressed_sha256: Digest(self.compressed.sha256.finalize().into()),
             extents: self.extents,
+            layout: self.survey.finish(self.raw_size),
         })
     }
 
