@@ -1,1 +1,7 @@
-//! (placeholder)
+//! Conversations with the outside, one peer a file: no order, no policy, no retries beyond one connection.
+
+/// The Talos Image Factory, over HTTP.
+pub mod factory;
+
+/// A Linux shell, over SSH, from which a disk is written.
+pub mod rescue;

@@ -1,0 +1,103 @@
+//! The Talos Image Factory over HTTP: registers schematics, says what there is, and hands out images.
+
+use url::Url;
+
+mod download;
+mod error;
+mod http;
+
+pub use download::Download;
+pub use error::FactoryError;
+pub use http::Waits;
+
+use error::Refusal;
+use http::Http;
+
+/// One Image Factory.
+#[derive(Clone, Debug)]
+pub struct Factory {
+    base: Url,
+    http: Http,
+}
+
+/// An image that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Asset {
+    /// Compressed size in bytes, when the Factory says it.
+    pub size: Option<u64>,
+}
+
+/// An official system extension of one Talos version.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[non_exhaustive]
+pub struct OfficialExtension {
+    /// Such as `siderolabs/tailscale`.
+    pub name: String,
+    /// Its image with a tag.
+    #[serde(rename = "ref", default)]
+    pub reference: String,
+    /// Of its image.
+    #[serde(default)]
+    pub digest: String,
+    /// Who made it.
+    #[serde(default)]
+    pub author: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+}
+
+impl Factory {
+    /// A Factory at `base`; plain `http` is spoken only when `base` itself is `http` (a simulator on loopback).
+    ///
+    /// # Errors
+    /// When `base` is neither `https` nor `http`, or no certificate authorities are installed on this system.
+    pub fn new(base: &Url) -> Result<Self, FactoryError> {
+        Self::with_waits(base, Waits::default())
+    }
+
+    /// [`Factory::new`] with other patience.
+    ///
+    /// # Errors
+    /// As [`Factory::new`].
+    pub fn with_waits(base: &Url, waits: Waits) -> Result<Self, FactoryError> {
+        let http = Http::new(base, waits)?;
+        Ok(Self { base: base.clone(), http })
+    }
+
+    /// Makes sure that an image exists. The first question for an image makes the Factory build it: minutes may pass.
+    ///
+    /// # Errors
+    /// When the Factory does not know the schematic or the version, cannot build the image, or does not answer.
+    pub async fn asset(&self, url: &Url) -> Result<Asset, FactoryError> {
+        let response = self.http.head(url).await?;
+        let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
+        let size = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+        Ok(Asset { size: size.filter(|size| *size > 0) })
+    }
+
+    /// Starts to download an image. The stream resumes by itself after a broken connection.
+    ///
+    /// # Errors
+    /// As [`Factory::asset`], and when the answer is a page or a message instead of an image.
+    pub async fn open(&self, url: &Url) -> Result<Download, FactoryError> {
+        Download::start(self.http.clone(), url.clone()).await
+    }
+
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        // Every http and https URL can be a base; `Http::new` refused all others.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+}
+
+fn json<T: serde::de::DeserializeOwned>(url: &Url, text: &str) -> Result<T, FactoryError> {
+    serde_json::from_str(text).map_err(|source| FactoryError::Answer { url: url.clone(), text: error::excerpt(text), source })
+}
+
+#[cfg(test)]
+mod tests;
