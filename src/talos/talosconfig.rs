@@ -90,7 +90,12 @@ struct Packed {
 
 impl Talosconfig {
     /// A talosconfig with one context.
-    pub fn new(name: &str, endpoints: Vec<String>, nodes: Vec<String>, credentials: &ClientCredentials) -> Self {
+    pub fn new(
+        name: &str,
+        endpoints: Vec<String>,
+        nodes: Vec<String>,
+        credentials: &ClientCredentials,
+    ) -> Self {
         let packed = Packed {
             endpoints,
             nodes,
@@ -112,11 +117,19 @@ impl Talosconfig {
         let Some(root) = yaml::parse_single(text).map_err(TalosconfigError::Yaml)? else {
             return Err(shape("the file", "a mapping with contexts"));
         };
-        let contexts = root.get("contexts").ok_or_else(|| shape("the file", "a mapping with contexts"))?;
+        let contexts = root
+            .get("contexts")
+            .ok_or_else(|| shape("the file", "a mapping with contexts"))?;
         let mut read = Vec::new();
         if !contexts.is_null() {
-            for entry in contexts.as_map().ok_or_else(|| shape("contexts", "a mapping"))? {
-                read.push((entry.key.clone(), packed(&entry.value, &format!("contexts.{}", entry.key))?));
+            for entry in contexts
+                .as_map()
+                .ok_or_else(|| shape("contexts", "a mapping"))?
+            {
+                read.push((
+                    entry.key.clone(),
+                    packed(&entry.value, &format!("contexts.{}", entry.key))?,
+                ));
             }
         }
         Ok(Self {
@@ -149,13 +162,19 @@ impl Talosconfig {
             });
         };
         if packed.crt.is_empty() || packed.key.expose().is_empty() {
-            return Err(TalosconfigError::NoCertificate { name: wanted.into() });
+            return Err(TalosconfigError::NoCertificate {
+                name: wanted.into(),
+            });
         }
         Ok(Context {
             name: wanted.into(),
             endpoints: packed.endpoints.clone(),
             nodes: packed.nodes.clone(),
-            credentials: ClientCredentials::from_base64(&packed.ca, &packed.crt, packed.key.expose())?,
+            credentials: ClientCredentials::from_base64(
+                &packed.ca,
+                &packed.crt,
+                packed.key.expose(),
+            )?,
         })
     }
 
@@ -163,7 +182,10 @@ impl Talosconfig {
     pub fn to_yaml(&self) -> Secret<String> {
         let text = |key: &str, text: &str| (key.to_owned(), Emit::Text(text.into()));
         let list = |key: &str, items: &[String]| {
-            (key.to_owned(), Emit::List(items.iter().cloned().map(Emit::Text).collect()))
+            (
+                key.to_owned(),
+                Emit::List(items.iter().cloned().map(Emit::Text).collect()),
+            )
         };
         let context = |packed: &Packed| {
             let mut fields = vec![list("endpoints", &packed.endpoints)];
@@ -177,7 +199,10 @@ impl Talosconfig {
             ]);
             Emit::Map(fields)
         };
-        let contexts = self.contexts.iter().map(|(name, packed)| (name.clone(), context(packed)));
+        let contexts = self
+            .contexts
+            .iter()
+            .map(|(name, packed)| (name.clone(), context(packed)));
         Secret::new(yaml::emit(&[
             text("context", &self.current),
             ("contexts".into(), Emit::Map(contexts.collect())),
@@ -214,7 +239,10 @@ fn unpack(text: &str, field: &'static str) -> Result<String, TalosconfigError> {
         return Ok(text.into());
     }
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let unpacked = STANDARD.decode(packed).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let unpacked = STANDARD
+        .decode(packed)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     unpacked
         .filter(|text| text.contains(BEGIN))
         .ok_or(TalosconfigError::Encoding { field })
@@ -259,7 +287,9 @@ fn texts_at(node: &Node, key: &str, path: &str) -> Result<Vec<String>, Talosconf
     let items = match node.get(key) {
         None => return Ok(Vec::new()),
         Some(value) if value.is_null() => return Ok(Vec::new()),
-        Some(value) => value.as_list().ok_or_else(|| shape(&path, "a list of strings"))?,
+        Some(value) => value
+            .as_list()
+            .ok_or_else(|| shape(&path, "a list of strings"))?,
     };
     items
         .iter()
@@ -281,7 +311,10 @@ mod tests {
     use crate::talos::pki::{Validity, admin_certificate, temporary_secrets};
 
     fn credentials() -> ClientCredentials {
-        let ca = temporary_secrets(b"s", "n", Validity::FIXED).unwrap().certs.os;
+        let ca = temporary_secrets(b"s", "n", Validity::FIXED)
+            .unwrap()
+            .certs
+            .os;
         let now = time::macros::datetime!(2026-11-22 10:00 UTC);
         let client = admin_certificate(&ca, now, time::Duration::HOUR).unwrap();
         ClientCredentials {
@@ -295,16 +328,24 @@ mod tests {
     fn what_is_written_reads_back() {
         let credentials = credentials();
         let endpoints = vec!["192.168.1.50".to_owned()];
-        let written = Talosconfig::new("eh-ops", endpoints.clone(), Vec::new(), &credentials).to_yaml();
-        let context = Talosconfig::parse(written.expose()).unwrap().context(None).unwrap();
-        assert_eq!((context.name.as_str(), &context.endpoints), ("eh-ops", &endpoints));
+        let written =
+            Talosconfig::new("eh-ops", endpoints.clone(), Vec::new(), &credentials).to_yaml();
+        let context = Talosconfig::parse(written.expose())
+            .unwrap()
+            .context(None)
+            .unwrap();
+        assert_eq!(
+            (context.name.as_str(), &context.endpoints),
+            ("eh-ops", &endpoints)
+        );
         assert_eq!(context.credentials, credentials);
     }
 
     #[test]
     fn a_context_is_chosen_by_name_or_by_the_file() {
         let ours = Talosconfig::new("one", Vec::new(), vec!["10.0.0.214".into()], &credentials());
-        let text = ours.to_yaml().expose().clone() + "    two:\n        target: 10.0.0.9\n        auth: {siderov1: {}}\n";
+        let text = ours.to_yaml().expose().clone()
+            + "    two:\n        target: 10.0.0.9\n        auth: {siderov1: {}}\n";
         let file = Talosconfig::parse(&text).unwrap();
         assert_eq!(file.names().collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(file.context(None).unwrap().name, "one");
@@ -312,7 +353,10 @@ mod tests {
         let error = file.context(Some("two")).unwrap_err().to_string();
         assert_eq!(error, "the context \"two\" has no client certificate");
         let error = file.context(Some("three")).unwrap_err().to_string();
-        assert_eq!(error, "the talosconfig has no context \"three\"; it has one, two");
+        assert_eq!(
+            error,
+            "the talosconfig has no context \"three\"; it has one, two"
+        );
     }
 
     #[test]
@@ -321,8 +365,14 @@ mod tests {
             ("", "a mapping with contexts"),
             ("hello", "a mapping with contexts"),
             ("contexts: [1]", "contexts must be a mapping"),
-            ("contexts: {a: {endpoints: 1}}", "contexts.a.endpoints must be a list of strings"),
-            ("contexts: {a: {key: {}}}", "contexts.a.key must be a string"),
+            (
+                "contexts: {a: {endpoints: 1}}",
+                "contexts.a.endpoints must be a list of strings",
+            ),
+            (
+                "contexts: {a: {key: {}}}",
+                "contexts.a.key must be a string",
+            ),
             ("contexts: {", "as YAML"),
         ] {
             let error = Talosconfig::parse(text).unwrap_err().to_string();
@@ -336,10 +386,19 @@ mod tests {
     fn credentials_come_as_base64_or_as_pem() {
         let pem = credentials();
         let packed = [&pem.ca, &pem.crt, pem.key.expose()].map(|text| STANDARD.encode(text) + "\n");
-        assert_eq!(ClientCredentials::from_base64(&packed[0], &packed[1], &packed[2]), Ok(pem.clone()));
-        assert_eq!(ClientCredentials::from_base64(&pem.ca, &packed[1], pem.key.expose()), Ok(pem.clone()));
+        assert_eq!(
+            ClientCredentials::from_base64(&packed[0], &packed[1], &packed[2]),
+            Ok(pem.clone())
+        );
+        assert_eq!(
+            ClientCredentials::from_base64(&pem.ca, &packed[1], pem.key.expose()),
+            Ok(pem.clone())
+        );
         let error = ClientCredentials::from_base64(&packed[0], "hunter2", &packed[2]).unwrap_err();
-        assert_eq!(error.to_string(), "the client certificate is neither PEM nor the base64 of PEM");
+        assert_eq!(
+            error.to_string(),
+            "the client certificate is neither PEM nor the base64 of PEM"
+        );
         assert!(!format!("{pem:?}").contains("PRIVATE"));
     }
 }

@@ -2,8 +2,8 @@
 
 use hkdf::Hkdf;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, SerialNumber,
 };
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
@@ -44,8 +44,14 @@ pub(super) fn authority(
     params.not_after = validity.not_after;
     params.serial_number = Some(positive(serial));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![
+        KeyUsagePurpose::DigitalSignature,
+        KeyUsagePurpose::KeyCertSign,
+    ];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     let certificate = params.self_signed(key).map_err(failed)?;
     Ok(CertificateAndKey {
         crt: pem::encode("CERTIFICATE", certificate.der()),
@@ -67,11 +73,15 @@ pub fn admin_certificate(
 ) -> Result<CertificateAndKey, PkiError> {
     let facts = check::inspect(&ca.crt)?;
     if !ca.has_key() {
-        return Err(PkiError::NoKey { subject: facts.subject });
+        return Err(PkiError::NoKey {
+            subject: facts.subject,
+        });
     }
     let signer = PrivateKey::from_pem(ca.key.expose())?;
     if signer.public() != facts.public_key {
-        return Err(PkiError::KeyMismatch { subject: facts.subject });
+        return Err(PkiError::KeyMismatch {
+            subject: facts.subject,
+        });
     }
     let validity = Validity {
         not_before: now - Duration::HOUR,
@@ -96,13 +106,19 @@ pub fn admin_certificate(
 }
 
 /// The client's key seed and serial number.
-fn client_material(ca: &CertificateAndKey, validity: Validity) -> Result<(Zeroizing<[u8; 32]>, [u8; 16]), PkiError> {
+fn client_material(
+    ca: &CertificateAndKey,
+    validity: Validity,
+) -> Result<(Zeroizing<[u8; 32]>, [u8; 16]), PkiError> {
     let key = pem::decode(ca.key.expose())?;
     let hkdf = Hkdf::<Sha256>::new(Some(b"talosoci/admin-client/v1"), &key.der);
-    let window = [validity.not_before, validity.not_after].map(|time| time.unix_timestamp().to_be_bytes());
+    let window =
+        [validity.not_before, validity.not_after].map(|time| time.unix_timestamp().to_be_bytes());
     let mut material = Zeroizing::new([0_u8; 48]);
     hkdf.expand(&window.concat(), material.as_mut_slice())
-        .map_err(|error| PkiError::Make { reason: error.to_string() })?;
+        .map_err(|error| PkiError::Make {
+            reason: error.to_string(),
+        })?;
     let (mut seed, mut serial) = (Zeroizing::new([0_u8; 32]), [0_u8; 16]);
     seed.copy_from_slice(&material[..32]);
     serial.copy_from_slice(&material[32..]);

@@ -53,11 +53,15 @@ pub fn ca_fingerprint(text: &str) -> Result<String, PkiError> {
 pub fn check_ca(ca: &CertificateAndKey, now: OffsetDateTime) -> Result<CertificateFacts, PkiError> {
     let facts = inspect(&ca.crt)?;
     if !facts.is_ca {
-        return Err(PkiError::NotAuthority { subject: facts.subject });
+        return Err(PkiError::NotAuthority {
+            subject: facts.subject,
+        });
     }
     check_validity(&facts, now)?;
     if ca.has_key() && !key_matches(ca)? {
-        return Err(PkiError::KeyMismatch { subject: facts.subject });
+        return Err(PkiError::KeyMismatch {
+            subject: facts.subject,
+        });
     }
     Ok(facts)
 }
@@ -67,11 +71,17 @@ pub fn check_ca(ca: &CertificateAndKey, now: OffsetDateTime) -> Result<Certifica
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_client(ca: &str, client: &CertificateAndKey, now: OffsetDateTime) -> Result<CertificateFacts, PkiError> {
+pub fn check_client(
+    ca: &str,
+    client: &CertificateAndKey,
+    now: OffsetDateTime,
+) -> Result<CertificateFacts, PkiError> {
     let facts = inspect(&client.crt)?;
     let authority = inspect(ca)?.subject;
     let issued = with_certificate(&client.crt, |leaf| {
-        with_certificate(ca, |issuer| Ok(leaf.verify_signature(Some(issuer.public_key())).is_ok()))
+        with_certificate(ca, |issuer| {
+            Ok(leaf.verify_signature(Some(issuer.public_key())).is_ok())
+        })
     })?;
     if !issued {
         return Err(PkiError::ForeignIssuer {
@@ -87,7 +97,9 @@ pub fn check_client(ca: &str, client: &CertificateAndKey, now: OffsetDateTime) -
         });
     }
     if client.has_key() && !key_matches(client)? {
-        return Err(PkiError::KeyMismatch { subject: facts.subject });
+        return Err(PkiError::KeyMismatch {
+            subject: facts.subject,
+        });
     }
     Ok(facts)
 }
@@ -123,7 +135,8 @@ fn with_certificate<T>(
     if block.label != "CERTIFICATE" {
         return Err(bad(format!("the PEM block is a {:?}", block.label)));
     }
-    let (_, certificate) = X509Certificate::from_der(&block.der).map_err(|error| bad(error.to_string()))?;
+    let (_, certificate) =
+        X509Certificate::from_der(&block.der).map_err(|error| bad(error.to_string()))?;
     read(&certificate)
 }
 
@@ -148,7 +161,9 @@ fn facts(certificate: &X509Certificate<'_>) -> Result<CertificateFacts, PkiError
         fingerprint: hex::encode(Sha256::digest(certificate.as_raw())),
         algorithm: match spki.algorithm.algorithm.to_id_string().as_str() {
             "1.3.101.112" => Some(KeyAlgorithm::Ed25519),
-            "1.2.840.10045.2.1" if spki.subject_public_key.data.len() == 65 => Some(KeyAlgorithm::EcdsaP256),
+            "1.2.840.10045.2.1" if spki.subject_public_key.data.len() == 65 => {
+                Some(KeyAlgorithm::EcdsaP256)
+            }
             "1.2.840.113549.1.1.1" => Some(KeyAlgorithm::Rsa),
             _ => None,
         },
@@ -168,5 +183,7 @@ fn facts(certificate: &X509Certificate<'_>) -> Result<CertificateFacts, PkiError
 }
 
 fn bad(reason: impl Into<String>) -> PkiError {
-    PkiError::Certificate { reason: reason.into() }
+    PkiError::Certificate {
+        reason: reason.into(),
+    }
 }

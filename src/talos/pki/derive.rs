@@ -19,12 +19,18 @@ use crate::talos::secrets::{Certs, Cluster, SecretsBundle};
 ///
 /// # Errors
 /// None is known; the libraries' own checks are passed on.
-pub fn temporary_secrets(seed: &[u8], info: &str, validity: Validity) -> Result<SecretsBundle, PkiError> {
+pub fn temporary_secrets(
+    seed: &[u8],
+    info: &str,
+    validity: Validity,
+) -> Result<SecretsBundle, PkiError> {
     let source = Source {
         hkdf: Hkdf::<Sha256>::new(Some(b"talosoci/temporary-cluster/v1"), seed),
         info,
     };
-    let ecdsa = |name: &str, organization| source.authority(source.p256(name)?, name, organization, validity);
+    let ecdsa = |name: &str, organization| {
+        source.authority(source.p256(name)?, name, organization, validity)
+    };
     let os_key = PrivateKey::ed25519(Zeroizing::new(source.bytes("os-ca")?))?;
     Ok(SecretsBundle {
         cluster: Cluster {
@@ -32,7 +38,9 @@ pub fn temporary_secrets(seed: &[u8], info: &str, validity: Validity) -> Result<
             secret: Secret::new(STANDARD.encode(source.bytes::<32>("cluster-secret")?)),
         },
         bootstrap_token: source.token("bootstrap-token")?,
-        secretbox_encryption_secret: Some(Secret::new(STANDARD.encode(source.bytes::<32>("secretbox")?))),
+        secretbox_encryption_secret: Some(Secret::new(
+            STANDARD.encode(source.bytes::<32>("secretbox")?),
+        )),
         aescbc_encryption_secret: None,
         trustd_token: source.token("trustd-token")?,
         certs: Certs {
@@ -57,7 +65,9 @@ impl Source<'_> {
         // The zero byte keeps ("a", "bc") and ("ab", "c") apart: neither part contains one.
         self.hkdf
             .expand_multi_info(&[self.info.as_bytes(), b"\0", name.as_bytes()], &mut bytes)
-            .map_err(|error| PkiError::Make { reason: error.to_string() })?;
+            .map_err(|error| PkiError::Make {
+                reason: error.to_string(),
+            })?;
         Ok(bytes)
     }
 
