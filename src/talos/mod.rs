@@ -2,3 +2,6 @@
 
 /// A value that must not be printed.
 pub mod secret;
+
+/// `talosconfig`: endpoints and credentials of the Talos API.
+pub mod talosconfig;
