@@ -5,3 +5,7 @@ pub mod factory;
 
 /// A Linux shell, over SSH, from which a disk is written.
 pub mod rescue;
+//! Conversations with the outside, one peer a file.
+
+/// The Talos API of one node.
+pub mod talos;
