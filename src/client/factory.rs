@@ -1,6 +1,11 @@
 //! The Talos Image Factory over HTTP: registers schematics, says what there is, and hands out images.
 
+use std::str::FromStr;
+
 use url::Url;
+
+use crate::talos::schematic::{Schematic, SchematicId};
+use crate::talos::version::TalosVersion;
 
 mod download;
 mod error;
@@ -10,7 +15,6 @@ pub use download::Download;
 pub use error::FactoryError;
 pub use http::Waits;
 
-use error::Refusal;
 use http::Http;
 
 /// One Image Factory.
@@ -66,6 +70,44 @@ impl Factory {
         Ok(Self { base: base.clone(), http })
     }
 
+    /// Makes the schematic known to the Factory; doing it again changes nothing.
+    ///
+    /// # Errors
+    /// When the Factory refuses it or does not answer, or gives it another id than ours. Another id is fine when the Factory
+    /// added an `owner` (one with accounts does), or when the id is known to differ between Factory releases.
+    pub async fn register(&self, schematic: &Schematic) -> Result<SchematicId, FactoryError> {
+        let url = self.url(&["schematics"]);
+        let text = self.http.post_yaml(&url, schematic.canonical()).await?;
+        let answer: Registered = json(&url, &text)?;
+        let ours = schematic.id();
+        let other = || FactoryError::OtherId { url: url.clone(), ours: ours.to_string(), theirs: error::excerpt(&answer.id) };
+        let theirs = SchematicId::from_str(&answer.id).map_err(|_| other())?;
+        if theirs == ours || schematic.id_depends_on_factory_release() || self.has_owner(&theirs, answer.schematic).await? {
+            return Ok(theirs);
+        }
+        Err(other())
+    }
+
+    /// The Talos versions that the Factory serves, in its order (oldest first).
+    ///
+    /// # Errors
+    /// When the Factory does not answer, or with something else.
+    pub async fn versions(&self) -> Result<Vec<TalosVersion>, FactoryError> {
+        let url = self.url(&["versions"]);
+        let names: Vec<String> = json(&url, &self.http.get_text(&url).await?)?;
+        // A version that we cannot read is one that we cannot offer.
+        Ok(names.iter().filter_map(|name| TalosVersion::from_str(name).ok()).collect())
+    }
+
+    /// The official system extensions of one version.
+    ///
+    /// # Errors
+    /// When the Factory does not know the version or does not answer.
+    pub async fn extensions(&self, version: &TalosVersion) -> Result<Vec<OfficialExtension>, FactoryError> {
+        let url = self.url(&["version", &version.to_string(), "extensions", "official"]);
+        json(&url, &self.http.get_text(&url).await?)
+    }
+
     /// Makes sure that an image exists. The first question for an image makes the Factory build it: minutes may pass.
     ///
     /// # Errors
@@ -85,6 +127,15 @@ impl Factory {
         Download::start(self.http.clone(), url.clone()).await
     }
 
+    async fn has_owner(&self, id: &SchematicId, yaml: Option<String>) -> Result<bool, FactoryError> {
+        let yaml = match yaml {
+            Some(yaml) => yaml,
+            // Factories before May 2026 answer with the id alone.
+            None => self.http.get_text(&self.url(&["schematics", id.as_str()])).await?,
+        };
+        Ok(Schematic::parse(&yaml).is_ok_and(|schematic| !schematic.owner().is_empty()))
+    }
+
     fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         // Every http and https URL can be a base; `Http::new` refused all others.
@@ -93,6 +144,12 @@ impl Factory {
         }
         url
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Registered {
+    id: String,
+    schematic: Option<String>,
 }
 
 fn json<T: serde::de::DeserializeOwned>(url: &Url, text: &str) -> Result<T, FactoryError> {

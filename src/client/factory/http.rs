@@ -95,7 +95,8 @@ impl Http {
             return Err(FactoryError::BadUrl { url: ask.url.clone(), reason: "the factory is https, so must be everything it serves" });
         }
         let mut delay = self.waits.retry;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
             let refusal = match self.attempt(&ask, attempt).await {
                 Ok(response) => return Ok(response),
                 Err(refusal) => refusal,
@@ -106,11 +107,11 @@ impl Http {
                     tracing::debug!(url = %ask.url, %error, ?wait, "asking the factory again");
                     tokio::time::sleep(wait).await;
                     delay = delay.saturating_mul(2);
+                    attempt += 1;
                 }
                 refusal => return Err(refusal.into_error()),
             }
         }
-        unreachable!("the loop counts attempts without end")
     }
 
     async fn attempt(&self, ask: &Ask<'_>, attempt: u32) -> Result<Response, Refusal> {
@@ -189,16 +190,20 @@ fn tls(base: &Url) -> Result<rustls::ClientConfig, FactoryError> {
     }
 }
 
-/// At most five hops; never from https back to http, and http at all only when the Factory itself is http.
 fn redirects(plain_allowed: bool) -> Policy {
-    Policy::custom(move |attempt| {
-        let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-        if attempt.url().scheme() == "http" && (from_https || !plain_allowed) {
-            let to = attempt.url().to_string();
-            return attempt.error(format!("redirected from https to {to}, which is not encrypted"));
-        }
-        if attempt.previous().len() > MAX_REDIRECTS { attempt.error("redirected in circles") } else { attempt.follow() }
+    Policy::custom(move |attempt| match hop(attempt.previous(), attempt.url(), plain_allowed) {
+        Ok(()) => attempt.follow(),
+        Err(reason) => attempt.error(reason),
     })
+}
+
+/// At most five hops; never from https back to http, and http at all only when the Factory itself is http.
+fn hop(previous: &[Url], next: &Url, plain_allowed: bool) -> Result<(), String> {
+    let encrypted = previous.iter().any(|url| url.scheme() == "https");
+    if next.scheme() != "https" && (encrypted || !plain_allowed) {
+        return Err(format!("redirected from https to {next}, which is not encrypted"));
+    }
+    if previous.len() > MAX_REDIRECTS { Err("redirected in circles".to_owned()) } else { Ok(()) }
 }
 
 fn transport(url: &Url, attempts: u32, source: reqwest::Error) -> Refusal {
@@ -239,3 +244,42 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// The list of extensions of a version is some 50 KiB.
 const MAX_TEXT: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_encrypted_hop_is_never_followed_by_a_plain_one() {
+        let (plain, safe) = (url("http://cdn/x"), url("https://cdn/x"));
+        let table = [
+            (vec![safe.clone()], &plain, true, false),
+            (vec![safe.clone()], &plain, false, false),
+            (vec![safe.clone()], &safe, false, true),
+            (vec![plain.clone()], &plain, true, true),
+            (vec![plain.clone(), safe.clone()], &plain, true, false),
+            (vec![plain.clone()], &safe, true, true),
+            (vec![safe.clone(); 6], &safe, false, false),
+        ];
+        for (previous, next, plain_allowed, expected) in table {
+            assert_eq!(hop(&previous, next, plain_allowed).is_ok(), expected, "{previous:?} -> {next}");
+        }
+    }
+
+    #[test]
+    fn only_an_https_or_http_base_will_do() {
+        assert!(Http::new(&url("ftp://factory.talos.dev"), Waits::default()).is_err());
+        assert!(Http::new(&url("http://127.0.0.1:9"), Waits::default()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_https_factory_is_never_asked_in_plain() {
+        let http = Http::new(&url("https://factory.invalid"), Waits::default()).unwrap();
+        let error = http.head(&url("http://factory.invalid/image")).await.unwrap_err();
+        assert!(matches!(error, FactoryError::BadUrl { .. }), "{error}");
+    }
+}
