@@ -29,6 +29,9 @@ pub mod schema;
 /// Ready-made validators.
 pub mod validator;
 
+/// What a schema forbids: in itself, and in a configuration.
+pub mod validate;
+
 /// Values as MessagePack.
 pub mod msgpack;
 
@@ -55,6 +58,12 @@ pub mod function;
 
 /// The provider itself, and the context of a call.
 pub mod provider;
+
+/// The calls of the protocol.
+pub mod rpc;
+
+/// Panics, told to the user instead of killing the process.
+mod crash;
 
 pub use data_source::DataSource;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};

@@ -17,7 +17,7 @@ pub struct Context {
     pub stop: CancellationToken,
     /// The host's version, once the provider is configured.
     pub terraform_version: Option<String>,
-    /// Whether the host keeps write-only values out of its state.
+    /// Whether the host keeps write-only values out of its state; told in validate, plan and read only.
     pub write_only_allowed: bool,
 }
 
