@@ -3,9 +3,11 @@
 /// The Talos Image Factory, over HTTP.
 pub mod factory;
 
+/// Downloaded disk images, kept by digest.
+pub mod cache;
+
 /// A Linux shell, over SSH, from which a disk is written.
 pub mod rescue;
-//! Conversations with the outside, one peer a file.
 
 /// The Talos API of one node.
 pub mod talos;

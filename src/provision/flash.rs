@@ -1,0 +1,1 @@
+//! Phase flash: the disk holds the image, read back and compared.
