@@ -379,19 +379,4 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, seconds) in [("90s", Some(90)), ("15m", Some(900)), ("1h30m", Some(5400)), ("0s", None), ("5", None), ("", None), ("m", None)] {
-            assert_eq!(parse_duration(text), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_ipv6_endpoint_is_shown_in_brackets() {
-        let endpoint = Endpoint { host: "fd00::1".into(), talos_port: 50000 };
-        assert_eq!(endpoint.to_string(), "[fd00::1]:50000");
-    }
-}
+mod tests;
