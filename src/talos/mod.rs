@@ -9,9 +9,6 @@ pub mod machine_config;
 /// Talos releases and what differs between them.
 pub mod version;
 
-/// YAML trees with Go's typing rules.
-pub mod yaml;
-
 /// Image Factory schematics and their ids.
 pub mod schematic;
 

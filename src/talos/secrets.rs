@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::talos::pki::CertificateAndKey;
 use crate::talos::secret::Secret;
-use crate::talos::yaml::{self, At, Emit, Node, YamlError};
+use crate::yaml::{self, At, Emit, Node, YamlError};
 
 /// All secrets of a cluster. A worker's configuration needs only the identity, the tokens and two certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]

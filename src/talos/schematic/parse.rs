@@ -1,7 +1,7 @@
 //! Reading a schematic with the Factory's strictness and go-yaml's conversions.
 
 use super::{Meta, Overlay, Schematic, SchematicError};
-use crate::talos::yaml::{self, Emit, Node, Resolved, Value};
+use crate::yaml::{self, Emit, Node, Resolved, Value};
 
 pub(super) fn schematic(text: &str) -> Result<Schematic, SchematicError> {
     let root = yaml::parse_single(text)
