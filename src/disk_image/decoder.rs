@@ -231,7 +231,7 @@ impl Decoder {
         };
         self.source = match format {
             Format::Raw => Source::Raw,
-            Format::Xz => Source::Xz(Box::new(xz::Reader::new()?)),
+            Format::Xz => Source::Xz(Box::new(xz::Reader::new(self.options.threads))),
             Format::Zstd => Source::Zstd(Box::new(zstd::Reader::new()?)),
         };
         Ok(true)

@@ -42,6 +42,6 @@ pub use fat::{FatError, FatMap};
 pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use layout::{EfiPartition, Layout};
 pub use sniff::{Format, SniffError};
-pub use xz::XzError;
+pub use xz::{BlockError, XzError};
 pub use zero::{ZeroMode, ZeroModeError, ZeroPlan, zero_plan};
 pub use zstd::ZstdError;
