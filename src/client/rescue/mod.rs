@@ -5,3 +5,6 @@
 
 /// One SSH connection.
 pub mod session;
+
+/// What the shell and its disk are.
+pub mod probe;

@@ -74,6 +74,8 @@ pub enum Rights {
     Sudo,
     /// Root's: directly when the login user is root, through `sudo -n` otherwise.
     Root,
+    /// Root's if the login user is root or may `sudo -n`, otherwise its own.
+    RootIfPossible,
 }
 
 /// An open, authenticated connection. It ends when it is dropped.
@@ -214,12 +216,8 @@ fn command(rights: Rights, script: &str) -> String {
     match rights {
         Rights::User => format!("exec sh -c {script}"),
         Rights::Sudo => format!("exec sudo -n sh -c {script}"),
-        Rights::Root => format!(
-            "exec sh -c {} sh {script}",
-            quote(
-                r#"if [ "$(id -u)" = 0 ]; then exec sh -c "$1"; else exec sudo -n sh -c "$1"; fi"#
-            )
-        ),
+        Rights::Root => format!("exec sh -c {} sh {script}", quote(AS_ROOT)),
+        Rights::RootIfPossible => format!("exec sh -c {} sh {script}", quote(AS_ROOT_IF_POSSIBLE)),
     }
 }
 
@@ -227,6 +225,11 @@ fn command(rights: Rights, script: &str) -> String {
 pub(crate) fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
+
+const AS_ROOT: &str = r#"if [ "$(id -u)" = 0 ]; then exec sh -c "$1"; fi; exec sudo -n sh -c "$1""#;
+
+const AS_ROOT_IF_POSSIBLE: &str =
+    r#"if [ "$(id -u)" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n sh -c "$1"; fi; exec sh -c "$1""#;
 
 const RUN_DEADLINE: Duration = Duration::from_secs(120);
 
