@@ -120,19 +120,12 @@ impl Node {
         }
         match status.code() {
             Code::DeadlineExceeded => self.late(method, within),
-            Code::OutOfRange | Code::Internal if !cause.is::<tonic::transport::Error>() && self.is_alive() => {
-                self.answered(method, status.code(), status.message())
-            }
             _ => TalosError::Disconnected {
                 method,
                 address: self.address.clone(),
                 source: root(cause).to_string().into(),
             },
         }
-    }
-
-    fn is_alive(&self) -> bool {
-        matches!(self.link.observer.now(), Progress::Quiet | Progress::Talking)
     }
 
     fn answered(&self, method: &'static str, code: Code, message: &str) -> TalosError {

@@ -86,9 +86,11 @@ pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> 
     let broken = |error: io::Error| failed(handshake.failure(error, &address.host));
     listen_first(&mut tls, &broken).await?;
     let (watched, mut observer) = Watched::new(tls);
-    let channel = timeout_at(end, open_http2(address, watched))
-        .await
-        .map_err(|_| late("the HTTP/2 session"))??;
+    let opened = timeout_at(end, open_http2(address, watched)).await.map_err(|_| late("the HTTP/2 session"))?;
+    let channel = opened.map_err(|error| match observer.now() {
+        Progress::Failed(cause) => broken(again(&cause)),
+        _ => error,
+    })?;
     match timeout_at(end, observer.first_sign()).await {
         Ok(Progress::Failed(error)) => return Err(broken(again(&error))),
         Ok(Progress::Ended) => return Err(failed(TlsFailure::Closed)),

@@ -21,6 +21,8 @@ mod upgrade;
 
 #[cfg(test)]
 mod pretend;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

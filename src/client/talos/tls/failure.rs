@@ -115,6 +115,8 @@ impl TlsFailure {
 
     fn of_alert(alert: AlertDescription, server: Option<Box<ServerCertificate>>, expected: &Expected) -> Self {
         use AlertDescription as A;
+        // DecryptError: our certificate's issuer has the right name and the wrong key, as other TLS stacks than Go's
+        // say it.
         let about_us = matches!(
             alert,
             A::NoCertificate
@@ -124,6 +126,7 @@ impl TlsFailure {
                 | A::CertificateExpired
                 | A::CertificateUnknown
                 | A::UnknownCA
+                | A::DecryptError
                 | A::AccessDenied
                 | A::CertificateRequired
         );

@@ -114,11 +114,6 @@ impl Handshake {
         }
     }
 
-    /// What this side insists on.
-    pub(super) fn expected(&self) -> &Expected {
-        &self.expected
-    }
-
     /// The certificate the server showed, once it did.
     pub(super) fn seen(&self) -> Option<ServerCertificate> {
         self.seen.get()

@@ -244,3 +244,6 @@ fn server_of(error: &TalosError) -> Option<ServerCertificate> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
