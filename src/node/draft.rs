@@ -15,6 +15,8 @@ pub struct Draft {
     pub endpoint: Given<String>,
     /// Port of the Talos API.
     pub talos_port: Given<i64>,
+    /// OCID of the instance.
+    pub instance_id: Given<String>,
     /// What the node is to run.
     pub image: Given<ImageDraft>,
     /// How the image comes onto the disk.

@@ -13,7 +13,7 @@ use crate::node::draft::Draft;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::node::worker::Worker;
-use crate::talos::image::InstallerReference;
+use crate::talos::image::{Architecture, InstallerReference};
 use crate::talos::schematic::SchematicId;
 use crate::talos::secret::Secret;
 use crate::talos::talosconfig::ClientCredentials;
@@ -63,6 +63,16 @@ pub struct Image {
     pub installer: InstallerReference,
     /// Pinned SHA-256 of the compressed disk image, lower-case hex.
     pub sha256: Option<String>,
+}
+
+impl Image {
+    /// The processor that the disk image is for, as its file name says.
+    pub fn architecture(&self) -> Architecture {
+        match &self.url {
+            Some(url) if url.path().contains("-amd64") => Architecture::Amd64,
+            _ => Architecture::Arm64,
+        }
+    }
 }
 
 /// How the image comes onto the disk.
@@ -167,6 +177,8 @@ pub struct NodeSpec {
     pub hostname: String,
     /// Where it answers.
     pub endpoint: Endpoint,
+    /// OCID of the instance: tells the machine itself from a helper that has its disk attached.
+    pub instance_id: Option<String>,
     /// What it is to run.
     pub image: Image,
     /// How the image comes onto the disk.
@@ -211,6 +223,7 @@ pub struct Parsed {
     join: JoinParts,
     force: bool,
     create_timeout: Option<Duration>,
+    instance_id: Given<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -259,6 +272,7 @@ impl Parsed {
             join,
             force: draft.force.value().copied().unwrap_or(false),
             create_timeout: draft.create_timeout,
+            instance_id: draft.instance_id.clone(),
         }
     }
 
@@ -272,6 +286,7 @@ impl Parsed {
         Some(NodeSpec {
             hostname: self.hostname.value()?.clone(),
             endpoint: self.endpoint.value()?.clone(),
+            instance_id: self.instance_id.value().cloned(),
             image: self.image.value()?.clone(),
             flash: self.flash.value()?.clone(),
             activation: self.activation,

@@ -21,6 +21,9 @@ mod given;
 /// Every error and finding becomes a diagnostic here, and nowhere else.
 pub mod diagnostics;
 
+/// Provider functions.
+pub mod functions;
+
 /// `talosoci_image`.
 pub mod image;
 
@@ -72,7 +75,7 @@ impl Provider for Talosoci {
     }
 
     fn functions(&self) -> Vec<(&'static str, Arc<dyn Function>)> {
-        Vec::new()
+        functions::all()
     }
 }
 

@@ -131,7 +131,7 @@ impl Cause {
             Self::Cache(error) => error.hints(),
             Self::Session(error) => error.hints(),
             Self::Probe(error) => error.hints(),
-            Self::Refused(refusal) => refusal.hints(),
+            Self::Refused(refusal) => vec![refusal.hint()],
             Self::Flash(error) => error.hints(),
             Self::Talos(error) | Self::Rejected(error) => error.hints(),
             Self::Kubernetes(error) => error.hints(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::client::cache::CachedImage;
-use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Image};
+use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Digest, Event, HEAD, Image};
 use crate::provision::error::Cause;
 use crate::provision::wait::bounded;
 use crate::provision::Job;
@@ -28,6 +28,8 @@ pub struct Verified {
     pub cached: CachedImage,
     /// What is in it.
     pub image: Image,
+    /// Of the first MiB, decoded.
+    pub head_sha256: Digest,
 }
 
 impl Verified {
@@ -89,18 +91,19 @@ pub async fn run(job: &Job) -> Result<Verified, Cause> {
     let from = url.to_string();
     // Decoding is work for a processor, not for the reactor. A cancelled run leaves it to finish: it is short and has
     // no effects.
-    let image = tokio::task::spawn_blocking(move || decode(&path, from))
+    let (image, head_sha256) = tokio::task::spawn_blocking(move || decode(&path, from))
         .await
         .map_err(|_| Cause::Stopped)?
         .map_err(Cause::Image)?;
-    Ok(Verified { cached, image })
+    Ok(Verified { cached, image, head_sha256 })
 }
 
-fn decode(path: &Path, url: String) -> Result<Image, ImageError> {
+fn decode(path: &Path, url: String) -> Result<(Image, Digest), ImageError> {
     let failed = |source| ImageError::Read { path: path.display().to_string(), source };
     let mut file = File::open(path).map_err(failed)?;
     let mut decoder = Decoder::new(DecodeOptions::new(LARGEST));
     let wrong = |source| ImageError::Decode { url: url.clone(), source };
+    let mut head = vec![0; HEAD as usize];
     loop {
         let mut chunk = vec![0; CHUNK];
         let read = file.read(&mut chunk).map_err(failed)?;
@@ -109,9 +112,23 @@ fn decode(path: &Path, url: String) -> Result<Image, ImageError> {
         }
         chunk.truncate(read);
         decoder.push(Bytes::from(chunk));
-        while decoder.next_event().map_err(wrong)?.is_some() {}
+        while let Some(event) = decoder.next_event().map_err(wrong)? {
+            keep_head(&mut head, &event);
+        }
     }
     decoder.end_of_input();
-    while decoder.next_event().map_err(wrong)?.is_some() {}
-    decoder.finish().map_err(wrong)
+    while let Some(event) = decoder.next_event().map_err(wrong)? {
+        keep_head(&mut head, &event);
+    }
+    Ok((decoder.finish().map_err(wrong)?, Digest::of(&head)))
+}
+
+/// No event crosses the end of the head.
+fn keep_head(head: &mut [u8], event: &Event) {
+    if let Event::Data { offset, bytes, .. } = event
+        && let Ok(at) = usize::try_from(*offset)
+        && let Some(place) = head.get_mut(at..at + bytes.len())
+    {
+        place.copy_from_slice(bytes);
+    }
 }

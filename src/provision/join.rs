@@ -178,7 +178,7 @@ async fn kubernetes(job: &Job) -> Result<Option<String>, Cause> {
     let name = &job.spec.hostname;
     Ok(match cluster.node(name).await.map_err(Cause::Kubernetes)? {
         Some(node) if node.ready => None,
-        Some(node) => Some(format!("Kubernetes node {name} is not Ready: {}", node.not_ready_reason.unwrap_or_default())),
+        Some(node) => Some(format!("Kubernetes node {name} is not Ready: {}", node.not_ready_because.unwrap_or_else(|| "it gives no reason".to_owned()))),
         None => Some(format!("there is no Kubernetes node {name} yet")),
     })
 }

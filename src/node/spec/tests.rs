@@ -18,7 +18,7 @@ fn text(value: &str) -> Given<String> {
 
 /// Credentials of the guide's cluster.
 fn client() -> ClientDraft {
-    let secrets = SecretsBundle::parse(&SECRETS[..SECRETS.find("tailscaleAuthKey").unwrap_or(SECRETS.len())]).unwrap();
+    let secrets = SecretsBundle::parse(SECRETS).unwrap();
     client_of(&secrets.certs.os)
 }
 

@@ -21,6 +21,7 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
         hostname: given::string(config.get("hostname")),
         endpoint: given::string(config.get("endpoint")),
         talos_port: given::integer(config.get("talos_port")),
+        instance_id: given::string(config.get("instance_id")),
         image: given::object(config.get("image"), image),
         flash: given::object(config.get("flash"), |flash| self::flash(flash, settings)),
         activation: given::string(config.get("activation")),
