@@ -25,7 +25,9 @@ pub struct Plugin {
 impl Plugin {
     /// A stream that says nothing until the process ends.
     fn silence<T: Send + 'static>(&self) -> BoxStream<'static, Result<T, Status>> {
-        once(self.closing.clone().cancelled_owned()).filter_map(async |()| None).boxed()
+        once(self.closing.clone().cancelled_owned())
+            .filter_map(async |()| None)
+            .boxed()
     }
 }
 
