@@ -1,7 +1,17 @@
-//! Serves the provider to Terraform or OpenTofu.
+//! The provider's process.
 
 use std::process::ExitCode;
 
+use talosoci::provider::Talosoci;
+use talosoci::tfplugin::serve::{self, Program};
+
+const PROGRAM: Program = Program {
+    name: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    about: "a provider plugin; Terraform or OpenTofu starts it, running it by hand does nothing",
+    source: "talosoci/talosoci",
+};
+
 fn main() -> ExitCode {
-    talosoci::tfplugin::serve::run(talosoci::provider::ADDRESS, talosoci::provider::Talosoci::new())
+    serve::main(&PROGRAM, Talosoci::new)
 }

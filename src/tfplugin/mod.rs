@@ -62,6 +62,27 @@ pub mod provider;
 /// The calls of the protocol.
 pub mod rpc;
 
+/// How host and plugin find each other.
+pub mod handshake;
+
+/// Mutual TLS with exactly one client.
+pub mod tls;
+
+/// The unix socket that only its owner can open.
+mod socket;
+
+/// Accepting connections, and knowing when the last one is gone.
+mod connections;
+
+/// go-plugin's own services beside the provider.
+mod plugin;
+
+/// Logs as the host reads them.
+mod log;
+
+/// From process start to process end.
+pub mod serve;
+
 /// Panics, told to the user instead of killing the process.
 mod crash;
 

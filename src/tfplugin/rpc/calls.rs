@@ -35,6 +35,12 @@ impl Calls {
         std::mem::take(&mut *stop).cancel();
     }
 
+    /// How many calls are running.
+    #[cfg(test)]
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
     /// Ends when no call is running.
     pub async fn idle(&self) {
         self.running.close();
