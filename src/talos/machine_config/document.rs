@@ -2,12 +2,15 @@
 
 use super::accessors::DocumentId;
 use super::error::ConfigError;
+use super::types::{self, Kind};
 use super::yaml::{Node, Value};
+use super::{decode, encode};
 
 /// A decoded document.
 #[derive(Clone)]
 pub struct Document {
     id: DocumentId,
+    kind: &'static Kind,
     root: Node,
 }
 
@@ -17,34 +20,73 @@ impl Document {
         &self.id
     }
 
-    /// Its content.
+    /// What is set in it. A field with its zero value is absent unless Talos tells the two apart.
     pub fn root(&self) -> &Node {
         &self.root
     }
 
     /// Whether this is the `machine`/`cluster` document.
     pub fn is_v1alpha1(&self) -> bool {
-        self.id.kind == "v1alpha1"
+        self.id.kind == V1ALPHA1
+    }
+
+    /// The content as Talos writes it.
+    pub fn written(&self) -> Node {
+        encode::document(self.kind.body, &self.root)
+    }
+
+    pub(super) fn kind(&self) -> &'static Kind {
+        self.kind
     }
 
     pub(super) fn root_mut(&mut self) -> &mut Node {
         &mut self.root
     }
 
-    pub(super) fn decode(root: Node) -> Result<Self, ConfigError> {
+    /// Decodes a document; `None` for one without content, which Talos skips (since v1.12.3).
+    pub(super) fn decode(root: &Node) -> Result<Option<Self>, ConfigError> {
+        if root.is_null() {
+            return Ok(None);
+        }
         let Value::Mapping(_) = root.value else {
-            return Err(ConfigError::Document {
-                line: root.mark.line,
-                column: root.mark.column,
-                message: "expected a mapping node".into(),
-            });
+            return Err(error(root, "a document must be a mapping".into()));
         };
-        let text = |key: &str| root.get(key).and_then(Node::as_str).map(str::to_owned);
-        let id = DocumentId {
-            api_version: text("apiVersion").unwrap_or_else(|| "v1alpha1".into()),
-            kind: text("kind").unwrap_or_else(|| "v1alpha1".into()),
-            name: if root.get("kind").is_some() { text("name") } else { None },
-        };
-        Ok(Self { id, root })
+        let kind = kind_of(root)?;
+        let body = decode::document(kind.body, root)?;
+        let name = if kind.named { Some(text(&body, "name")) } else { None };
+        let id = DocumentId { api_version: V1ALPHA1.into(), kind: kind.kind.into(), name };
+        Ok(Some(Self { id, kind, root: body }))
     }
+}
+
+const V1ALPHA1: &str = "v1alpha1";
+
+/// Which kind a document is (Talos `configloader/internal/decoder` `decode`).
+fn kind_of(root: &Node) -> Result<&'static Kind, ConfigError> {
+    let kind = text(root, "kind");
+    let mut version = text(root, "apiVersion");
+    if ["machine", "cluster", "debug", "persist"].iter().any(|key| root.get(key).is_some()) {
+        version = V1ALPHA1.into();
+    }
+    let found = match (version.as_str(), kind.as_str()) {
+        (V1ALPHA1, "") => types::kind(V1ALPHA1),
+        (_, "") => return Err(error(root, "missing kind: neither a kind nor machine or cluster is set".into())),
+        ("", _) => return Err(error(root, format!("missing apiVersion next to kind {kind:?}"))),
+        (V1ALPHA1, V1ALPHA1) => None,
+        (V1ALPHA1, kind) => types::kind(kind),
+        _ => None,
+    };
+    found.ok_or_else(|| {
+        let known: Vec<_> = types::KINDS.iter().map(|kind| kind.kind).collect();
+        let hint = decode::closest_word(&kind, &known).map(|word| format!(", did you mean {word:?}?"));
+        error(root, format!("{kind:?} {version:?}: not registered{}", hint.unwrap_or_default()))
+    })
+}
+
+fn text(root: &Node, key: &str) -> String {
+    root.get(key).and_then(Node::as_str).unwrap_or_default().to_owned()
+}
+
+fn error(root: &Node, message: String) -> ConfigError {
+    ConfigError::Document { line: root.mark.line, column: root.mark.column, message }
 }

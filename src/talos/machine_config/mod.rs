@@ -4,11 +4,14 @@
 //! number of documents with `apiVersion` and `kind`.
 
 mod accessors;
+mod decode;
 mod document;
+mod encode;
 mod error;
 pub mod generate;
 mod hash;
 mod patch;
+mod types;
 mod validate;
 pub mod yaml;
 
@@ -34,13 +37,17 @@ impl MachineConfig {
     /// name line, column and path.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let nodes = yaml::parse_stream(text, &Limits::default())?;
-        let documents = nodes.into_iter().map(Document::decode).collect::<Result<Vec<_>, _>>()?;
+        let mut documents = Vec::with_capacity(nodes.len());
+        for node in &nodes {
+            documents.extend(Document::decode(node)?);
+        }
         Self::from_documents(documents)
     }
 
     /// The configuration as YAML that Talos reads back to the same content.
     pub fn to_yaml(&self) -> String {
-        yaml::emit(self.documents.iter().map(Document::root))
+        let written: Vec<_> = self.documents.iter().map(Document::written).collect();
+        yaml::emit(&written)
     }
 
     fn from_documents(documents: Vec<Document>) -> Result<Self, ConfigError> {
