@@ -30,9 +30,6 @@ pub mod image;
 /// `talosoci_node`.
 pub mod node;
 
-/// Registry address of the provider.
-pub const ADDRESS: &str = "registry.terraform.io/talosoci/talosoci";
-
 /// What [`Provider::configure`] learned, shared with the resources. Empty until then: the resources' validation runs
 /// before the provider is configured.
 pub type SharedSettings = Arc<RwLock<Option<Arc<Settings>>>>;

@@ -14,6 +14,9 @@ use crate::provision::transcript::seconds;
 use crate::provision::wait::bounded;
 use crate::provision::{Job, Step};
 
+/// Limit for reading and hashing one MiB.
+const READ_HEAD: Duration = Duration::from_secs(30);
+
 /// Progress is logged this often.
 const PROGRESS: Duration = Duration::from_secs(5);
 
@@ -49,7 +52,7 @@ fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
 async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<bool, Cause> {
     let sum = facts.hash_command.as_deref().unwrap_or("sha256sum");
     let script = format!("dd if={} bs={HEAD} count=1 2>/dev/null | {sum}", quote(&facts.disk.device));
-    let output = session.run_with(Rights::Root, &script).await.map_err(Cause::Session)?;
+    let output = session.run_with(Rights::Root, &script, READ_HEAD).await.map_err(Cause::Session)?;
     Ok(output.stdout.split_whitespace().next() == Some(image.head_sha256.to_string().as_str()))
 }
 
