@@ -38,13 +38,12 @@ pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
 }
 
 fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
-    Requirements {
-        image_size: Some(image.image.raw_size),
-        secure_boot: job.spec.image.installer.secure_boot,
-        instance_id: job.spec.instance_id.clone(),
-        allow_disk_in_use: flash.allow_root_disk,
-        ..Requirements::new(job.spec.image.architecture())
-    }
+    let mut wanted = Requirements::new(job.spec.image.architecture());
+    wanted.image_size = Some(image.image.raw_size);
+    wanted.secure_boot = job.spec.image.installer.secure_boot;
+    wanted.instance_id.clone_from(&job.spec.instance_id);
+    wanted.allow_disk_in_use = flash.allow_root_disk;
+    wanted
 }
 
 /// Whether an earlier run ended after its flash: the first MiB is written last, after everything else was read back, and
