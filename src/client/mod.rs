@@ -2,3 +2,6 @@
 
 /// The Talos API of one node.
 pub mod talos;
+
+/// The Kubernetes API of the cluster that the node joins.
+pub mod kubernetes;

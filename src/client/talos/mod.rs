@@ -20,7 +20,7 @@ mod tls;
 mod upgrade;
 
 #[cfg(test)]
-mod pretend;
+pub(crate) mod pretend;
 #[cfg(test)]
 mod tests;
 

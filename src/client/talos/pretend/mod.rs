@@ -111,7 +111,7 @@ impl Drop for Pretend {
     }
 }
 
-fn server_config(leaf: Leaf, clients: Clients<'_>) -> ServerConfig {
+pub(crate) fn server_config(leaf: Leaf, clients: Clients<'_>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)
