@@ -4,4 +4,20 @@
 pub mod secret;
 
 /// `talosconfig`: endpoints and credentials of the Talos API.
+/// Talos releases and what differs between them.
+pub mod version;
+
+/// Image Factory schematics and their ids.
+pub mod schematic;
+
+/// Image Factory URLs and installer references.
+pub mod image;
+
+/// A cluster's secrets: talsecret.yaml and its relatives.
+pub mod secrets;
+
+/// Certificates and keys.
+pub mod pki;
+
+/// talosconfig files and client credentials.
 pub mod talosconfig;
