@@ -3,7 +3,6 @@
 /// A value that must not be printed.
 pub mod secret;
 
-/// `talosconfig`: endpoints and credentials of the Talos API.
 /// Talos releases and what differs between them.
 pub mod version;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
-use kube::config::{AuthInfo, Cluster as KubeCluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{
+    AuthInfo, Cluster as KubeCluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError,
+};
 use kube::config::{NamedAuthInfo, NamedCluster, NamedContext};
 use kube::{Client, Config};
 
@@ -34,7 +36,9 @@ pub struct Parts {
 }
 
 /// Reads a kubeconfig's current context; whatever kube supports is supported, credential plugins too.
-pub(super) async fn client_of_kubeconfig(text: &Secret<String>) -> Result<(Client, String), KubernetesError> {
+pub(super) async fn client_of_kubeconfig(
+    text: &Secret<String>,
+) -> Result<(Client, String), KubernetesError> {
     let kubeconfig = Kubeconfig::from_yaml(text.expose()).map_err(problem)?;
     client(kubeconfig).await
 }
@@ -44,7 +48,12 @@ pub(super) async fn client_of_parts(parts: &Parts) -> Result<(Client, String), K
     const NAME: &str = "talosoci";
     let encoded = |pem: &str| Some(STANDARD.encode(pem));
     // Talos' label for the PKCS#8 of an Ed25519 key, which kube skips.
-    let key = Secret::new(parts.client_key.expose().replace("ED25519 PRIVATE KEY", "PRIVATE KEY"));
+    let key = Secret::new(
+        parts
+            .client_key
+            .expose()
+            .replace("ED25519 PRIVATE KEY", "PRIVATE KEY"),
+    );
     let kubeconfig = Kubeconfig {
         current_context: Some(NAME.to_owned()),
         clusters: vec![NamedCluster {
@@ -80,7 +89,11 @@ pub(super) async fn client_of_parts(parts: &Parts) -> Result<(Client, String), K
 }
 
 async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesError> {
-    for cluster in kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref()) {
+    for cluster in kubeconfig
+        .clusters
+        .iter()
+        .filter_map(|named| named.cluster.as_ref())
+    {
         if let Some(server) = &cluster.server {
             check_server(server)?;
         }
@@ -91,14 +104,20 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
         .filter_map(|named| named.auth_info.as_ref()?.exec.as_ref()?.command.clone())
         .collect();
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(problem)?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .map_err(problem)?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     config.write_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     // A refused eviction is an answer (429), and every wait has its own condition.
     config.default_retry = false;
-    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let server = config
+        .cluster_url
+        .to_string()
+        .trim_end_matches('/')
+        .to_owned();
     let failed = |problem: String| KubernetesError::Client {
         server: server.clone(),
         problem,
@@ -108,7 +127,10 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
     match made {
         Ok(Ok(client)) => Ok((client, server)),
         Ok(Err(error)) if plugins.is_empty() => Err(failed(error.to_string())),
-        Ok(Err(error)) => Err(failed(format!("credential plugin {}: {error}", plugins.join(" or ")))),
+        Ok(Err(error)) => Err(failed(format!(
+            "credential plugin {}: {error}",
+            plugins.join(" or ")
+        ))),
         Err(_) => Err(failed("the credential plugin broke off".to_owned())),
     }
 }
@@ -140,7 +162,11 @@ fn check_server(server: &str) -> Result<(), KubernetesError> {
 fn problem(error: KubeconfigError) -> KubernetesError {
     let problem = match error {
         KubeconfigError::Parse(error) => match error.location() {
-            Some(location) => format!("not a kubeconfig: line {}, column {}", location.line(), location.column()),
+            Some(location) => format!(
+                "not a kubeconfig: line {}, column {}",
+                location.line(),
+                location.column()
+            ),
             None => "not a kubeconfig".to_owned(),
         },
         KubeconfigError::CurrentContextNotSet => "no current-context".to_owned(),

@@ -153,13 +153,19 @@ impl KubernetesError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         let hint = match (self, self.kind()) {
-            (Self::Server { .. }, _) => "write the server as https://HOST:PORT; a Talos control plane listens on 6443",
+            (Self::Server { .. }, _) => {
+                "write the server as https://HOST:PORT; a Talos control plane listens on 6443"
+            }
             (_, KubernetesErrorKind::Config) => "check the kubeconfig with kubectl on this host",
             (_, KubernetesErrorKind::Unreachable) => {
                 "the Kubernetes API must be reachable from where Terraform runs, not only from the node (Tailscale?)"
             }
-            (_, KubernetesErrorKind::Tls) => "the kubeconfig's CA, or its server name, is not that of the API that answers",
-            (_, KubernetesErrorKind::Unauthorized) => "the credentials of the kubeconfig are unknown or expired",
+            (_, KubernetesErrorKind::Tls) => {
+                "the kubeconfig's CA, or its server name, is not that of the API that answers"
+            }
+            (_, KubernetesErrorKind::Unauthorized) => {
+                "the credentials of the kubeconfig are unknown or expired"
+            }
             (_, KubernetesErrorKind::Forbidden) => {
                 "the kubeconfig's user needs to get, patch and delete nodes, list pods, and create pods/eviction"
             }
@@ -217,10 +223,17 @@ fn root(error: &(dyn StdError + 'static)) -> (String, bool) {
 }
 
 fn count(pods: usize) -> String {
-    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
+    if pods == 1 {
+        "1 pod".to_owned()
+    } else {
+        format!("{pods} pods")
+    }
 }
 
 fn join(pods: &[BlockedPod]) -> String {
-    let shown: Vec<_> = pods.iter().map(|pod| format!("{}/{} ({})", pod.namespace, pod.name, pod.reason)).collect();
+    let shown: Vec<_> = pods
+        .iter()
+        .map(|pod| format!("{}/{} ({})", pod.namespace, pod.name, pod.reason))
+        .collect();
     shown.join(", ")
 }

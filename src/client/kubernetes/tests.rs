@@ -43,15 +43,25 @@ impl Drop for Api {
 
 impl Api {
     async fn start() -> Self {
-        let (store, listener) = (Shared::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (store, listener) = (
+            Shared::default(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
         let address = listener.local_addr().unwrap();
         let routes = routes(store.clone());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { store, address, task }
+        Self {
+            store,
+            address,
+            task,
+        }
     }
 
     async fn start_tls(authority: &Authority) -> Self {
-        let (store, listener) = (Shared::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (store, listener) = (
+            Shared::default(),
+            TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
         let address = listener.local_addr().unwrap();
         let mut config = server_config(authority.server(&["127.0.0.1"]), Clients::Of(authority));
         config.alpn_protocols.clear();
@@ -61,15 +71,25 @@ impl Api {
         };
         let routes = routes(store.clone());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self { store, address, task }
+        Self {
+            store,
+            address,
+            task,
+        }
     }
 
     async fn cluster(&self) -> Cluster {
-        Cluster::from_kubeconfig(&kubeconfig(&format!("http://{}", self.address))).await.unwrap()
+        Cluster::from_kubeconfig(&kubeconfig(&format!("http://{}", self.address)))
+            .await
+            .unwrap()
     }
 
     fn put_node(&self, name: &str, value: Value) {
-        self.store.lock().unwrap().nodes.insert(name.to_owned(), value);
+        self.store
+            .lock()
+            .unwrap()
+            .nodes
+            .insert(name.to_owned(), value);
     }
 
     fn put_pods(&self, pods: impl IntoIterator<Item = Value>) {
@@ -103,9 +123,15 @@ impl axum::serve::Listener for Tls {
 fn routes(store: Shared) -> axum::Router {
     axum::Router::new()
         .route("/api/v1/nodes", get(list_nodes))
-        .route("/api/v1/nodes/{name}", get(get_node).patch(patch_node).delete(delete_node))
+        .route(
+            "/api/v1/nodes/{name}",
+            get(get_node).patch(patch_node).delete(delete_node),
+        )
         .route("/api/v1/pods", get(list_pods))
-        .route("/api/v1/namespaces/{namespace}/pods/{name}/eviction", post(evict))
+        .route(
+            "/api/v1/namespaces/{namespace}/pods/{name}/eviction",
+            post(evict),
+        )
         .with_state(store)
 }
 
@@ -122,7 +148,11 @@ fn failure(code: StatusCode, reason: &str, message: &str) -> Response {
 }
 
 fn not_found(name: &str) -> Response {
-    failure(StatusCode::NOT_FOUND, "NotFound", &format!("nodes {name:?} not found"))
+    failure(
+        StatusCode::NOT_FOUND,
+        "NotFound",
+        &format!("nodes {name:?} not found"),
+    )
 }
 
 async fn list_nodes(State(store): State<Shared>) -> Response {
@@ -137,7 +167,11 @@ async fn get_node(State(store): State<Shared>, Path(name): Path<String>) -> Resp
     }
 }
 
-async fn patch_node(State(store): State<Shared>, Path(name): Path<String>, patch: String) -> Response {
+async fn patch_node(
+    State(store): State<Shared>,
+    Path(name): Path<String>,
+    patch: String,
+) -> Response {
     let patch: Value = serde_json::from_str(&patch).unwrap();
     match store.lock().unwrap().nodes.get_mut(&name) {
         Some(node) => {
@@ -157,9 +191,18 @@ async fn delete_node(State(store): State<Shared>, Path(name): Path<String>) -> R
 
 async fn list_pods(State(store): State<Shared>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap();
-    let wanted = query.split("fieldSelector=spec.nodeName%3D").nth(1).unwrap().to_owned();
+    let wanted = query
+        .split("fieldSelector=spec.nodeName%3D")
+        .nth(1)
+        .unwrap()
+        .to_owned();
     let store = store.lock().unwrap();
-    let items: Vec<_> = store.pods.iter().filter(|pod| pod["spec"]["nodeName"] == wanted.as_str()).cloned().collect();
+    let items: Vec<_> = store
+        .pods
+        .iter()
+        .filter(|pod| pod["spec"]["nodeName"] == wanted.as_str())
+        .cloned()
+        .collect();
     shown(&json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
 }
 
@@ -170,14 +213,24 @@ async fn evict(
 ) -> Response {
     let eviction: Value = serde_json::from_str(&eviction).unwrap();
     let mut store = store.lock().unwrap();
-    assert_eq!(eviction["deleteOptions"]["preconditions"]["uid"], format!("uid-{name}"), "{eviction}");
+    assert_eq!(
+        eviction["deleteOptions"]["preconditions"]["uid"],
+        format!("uid-{name}"),
+        "{eviction}"
+    );
     store.evictions.push(name.clone());
-    if let Some(refusals) = store.budgets.get_mut(&name).filter(|refusals| **refusals > 0) {
+    if let Some(refusals) = store
+        .budgets
+        .get_mut(&name)
+        .filter(|refusals| **refusals > 0)
+    {
         *refusals -= 1;
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
         return failure(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
     }
-    store.pods.retain(|pod| pod["metadata"]["name"] != name.as_str());
+    store
+        .pods
+        .retain(|pod| pod["metadata"]["name"] != name.as_str());
     let done = json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" });
     (StatusCode::CREATED, shown(&done)).into_response()
 }
@@ -238,11 +291,26 @@ fn quick(within: Duration) -> DrainOptions {
 async fn a_ready_node_shows_what_identifies_it() {
     let api = Api::start().await;
     api.put_node("cloudbox2", node("cloudbox2", "True"));
-    let found = api.cluster().await.node("cloudbox2").await.unwrap().unwrap();
+    let found = api
+        .cluster()
+        .await
+        .node("cloudbox2")
+        .await
+        .unwrap()
+        .unwrap();
     assert!(found.ready && !found.unschedulable && found.not_ready_because.is_none());
-    assert_eq!((found.kubelet_version.as_str(), found.machine_id.as_str()), ("v1.35.0", "m1"));
-    assert_eq!(found.internal_ips, ["10.0.0.214".parse::<std::net::IpAddr>().unwrap()]);
-    assert_eq!(found.provider_id.as_deref(), Some("oci://ocid1.instance.oc1..a"));
+    assert_eq!(
+        (found.kubelet_version.as_str(), found.machine_id.as_str()),
+        ("v1.35.0", "m1")
+    );
+    assert_eq!(
+        found.internal_ips,
+        ["10.0.0.214".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert_eq!(
+        found.provider_id.as_deref(),
+        Some("oci://ocid1.instance.oc1..a")
+    );
 }
 
 #[tokio::test]
@@ -252,7 +320,10 @@ async fn a_node_that_is_not_ready_says_why_and_a_missing_one_is_none() {
     let cluster = api.cluster().await;
     let found = cluster.node("cloudbox2").await.unwrap().unwrap();
     assert!(!found.ready);
-    assert_eq!(found.not_ready_because.as_deref(), Some("KubeletNotReady: cni plugin not initialized"));
+    assert_eq!(
+        found.not_ready_because.as_deref(),
+        Some("KubeletNotReady: cni plugin not initialized")
+    );
     assert_eq!(cluster.node("other").await.unwrap(), None);
 }
 
@@ -273,7 +344,11 @@ async fn a_machine_is_found_by_any_of_its_identities() {
         (by("other", "oci://other", "10.0.0.1"), 0),
         (Machine::default(), 0),
     ] {
-        assert_eq!(cluster.nodes_of(&machine).await.unwrap().len(), found, "{machine:?}");
+        assert_eq!(
+            cluster.nodes_of(&machine).await.unwrap().len(),
+            found,
+            "{machine:?}"
+        );
     }
 }
 
@@ -283,14 +358,33 @@ async fn a_node_is_cordoned_uncordoned_and_deleted_once() {
     api.put_node("cloudbox2", node("cloudbox2", "True"));
     let cluster = api.cluster().await;
     cluster.cordon("cloudbox2").await.unwrap();
-    assert!(cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
+    assert!(
+        cluster
+            .node("cloudbox2")
+            .await
+            .unwrap()
+            .unwrap()
+            .unschedulable
+    );
     cluster.uncordon("cloudbox2").await.unwrap();
-    assert!(!cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
+    assert!(
+        !cluster
+            .node("cloudbox2")
+            .await
+            .unwrap()
+            .unwrap()
+            .unschedulable
+    );
     assert!(cluster.delete_node("cloudbox2").await.unwrap());
     assert!(!cluster.delete_node("cloudbox2").await.unwrap());
     let error = cluster.cordon("cloudbox2").await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::NotFound);
-    assert!(error.to_string().starts_with("cordoning node cloudbox2 at http://127.0.0.1:"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("cordoning node cloudbox2 at http://127.0.0.1:"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -305,15 +399,30 @@ async fn a_drain_moves_what_can_move_and_waits_for_a_budget() {
         pod("web", &controlled_by("ReplicaSet")),
         pod("bare", &json!({})),
         pod("cilium", &controlled_by("DaemonSet")),
-        pod("kube-proxy", &json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } } })),
+        pod(
+            "kube-proxy",
+            &json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } } }),
+        ),
         pod("job", &json!({ "status": { "phase": "Succeeded" } })),
         pod("elsewhere", &json!({ "spec": { "nodeName": "other" } })),
     ]);
-    api.store.lock().unwrap().budgets.insert("web".to_owned(), 2);
-    let moved = api.cluster().await.drain("cloudbox2", &quick(Duration::from_secs(20))).await.unwrap();
+    api.store
+        .lock()
+        .unwrap()
+        .budgets
+        .insert("web".to_owned(), 2);
+    let moved = api
+        .cluster()
+        .await
+        .drain("cloudbox2", &quick(Duration::from_secs(20)))
+        .await
+        .unwrap();
     assert_eq!(moved, 2);
     let store = api.store.lock().unwrap();
-    assert_eq!(store.evictions.iter().filter(|name| *name == "web").count(), 3);
+    assert_eq!(
+        store.evictions.iter().filter(|name| *name == "web").count(),
+        3
+    );
     assert_eq!(store.pods.len(), 4);
 }
 
@@ -322,13 +431,31 @@ async fn a_drain_that_cannot_end_names_the_pods_and_why() {
     let api = Api::start().await;
     api.put_pods([
         pod("web", &json!({})),
-        pod("slow", &json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } })),
+        pod(
+            "slow",
+            &json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } }),
+        ),
     ]);
-    api.store.lock().unwrap().budgets.insert("web".to_owned(), usize::MAX);
-    let error = api.cluster().await.drain("cloudbox2", &quick(Duration::from_millis(100))).await.unwrap_err();
+    api.store
+        .lock()
+        .unwrap()
+        .budgets
+        .insert("web".to_owned(), usize::MAX);
+    let error = api
+        .cluster()
+        .await
+        .drain("cloudbox2", &quick(Duration::from_millis(100)))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Blocked);
     let text = error.to_string();
-    for part in ["2 pods", "default/web", "disruption budget", "default/slow", "terminating"] {
+    for part in [
+        "2 pods",
+        "default/web",
+        "disruption budget",
+        "default/slow",
+        "terminating",
+    ] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -361,22 +488,31 @@ async fn a_closed_port_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let cluster = Cluster::from_kubeconfig(&kubeconfig(&server)).await.unwrap();
+    let cluster = Cluster::from_kubeconfig(&kubeconfig(&server))
+        .await
+        .unwrap();
     let error = cluster.node("cloudbox2").await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Unreachable);
-    assert!(error.is_transient() && error.to_string().contains(&server), "{error}");
+    assert!(
+        error.is_transient() && error.to_string().contains(&server),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn an_unusable_kubeconfig_is_refused_without_being_quoted() {
     for text in [
         kubeconfig("192.168.1.50").expose().clone(),
-        kubeconfig("https://a:1").expose().replace("current-context: a", "current-context: b"),
+        kubeconfig("https://a:1")
+            .expose()
+            .replace("current-context: a", "current-context: b"),
         "users:\n- name: a\n  user:\n    token: [TOP-SECRET\n".to_owned(),
         "users: TOP-SECRET\n".to_owned(),
         String::new(),
     ] {
-        let error = Cluster::from_kubeconfig(&Secret::new(text.clone())).await.unwrap_err();
+        let error = Cluster::from_kubeconfig(&Secret::new(text.clone()))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), KubernetesErrorKind::Config, "{text}");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("TOP-SECRET"), "{shown}");
@@ -389,7 +525,12 @@ async fn a_credential_plugin_that_is_missing_is_a_configuration_problem() {
         "    token: TOP-SECRET\n",
         "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: talosoci-no-such-plugin\n      interactiveMode: Never\n",
     );
-    let error = Cluster::from_kubeconfig(&Secret::new(text)).await.unwrap_err();
+    let error = Cluster::from_kubeconfig(&Secret::new(text))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Config);
-    assert!(error.to_string().contains("talosoci-no-such-plugin"), "{error}");
+    assert!(
+        error.to_string().contains("talosoci-no-such-plugin"),
+        "{error}"
+    );
 }
