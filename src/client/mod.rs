@@ -11,3 +11,6 @@ pub mod rescue;
 
 /// The Talos API of one node.
 pub mod talos;
+
+/// The Kubernetes API of the cluster that the node joins.
+pub mod kubernetes;

@@ -22,5 +22,4 @@ pub mod secrets;
 pub mod pki;
 
 /// talosconfig files and client credentials.
-/// `talosconfig`: endpoints and credentials of the Talos API.
 pub mod talosconfig;

@@ -136,6 +136,13 @@ fn write_literal(out: &mut String, text: &str, indent: usize) {
     out.push('\n');
 }
 
+/// A string in double quotes, escaped as Go escapes it.
+pub fn double_quoted(text: &str) -> String {
+    let mut out = String::new();
+    write_double(&mut out, text);
+    out
+}
+
 fn write_double(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

@@ -54,7 +54,11 @@ struct Once(Option<Session>);
 struct Over;
 
 /// Opens a channel: name, TCP, TLS, first sign of life.
-pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> Result<Dialled, TalosError> {
+pub(super) async fn dial(
+    address: &Address,
+    trust: &Trust,
+    within: Duration,
+) -> Result<Dialled, TalosError> {
     let end = Instant::now() + within;
     let late = |step: &'static str| TalosError::ConnectTimeout {
         address: address.clone(),
@@ -86,7 +90,9 @@ pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> 
     let broken = |error: io::Error| failed(handshake.failure(error, &address.host));
     listen_first(&mut tls, &broken).await?;
     let (watched, mut observer) = Watched::new(tls);
-    let opened = timeout_at(end, open_http2(address, watched)).await.map_err(|_| late("the HTTP/2 session"))?;
+    let opened = timeout_at(end, open_http2(address, watched))
+        .await
+        .map_err(|_| late("the HTTP/2 session"))?;
     let channel = opened.map_err(|error| match observer.now() {
         Progress::Failed(cause) => broken(again(&cause)),
         _ => error,
@@ -108,7 +114,9 @@ pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> 
 
 /// The same error once more: `io::Error` cannot be cloned, its TLS cause can.
 pub(super) fn again(error: &io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(tls) => io::Error::new(error.kind(), tls.clone()),
         None => io::Error::new(error.kind(), error.to_string()),
@@ -137,10 +145,18 @@ async fn connect_tcp(address: &Address, within: Duration) -> Result<TcpStream, T
     let share = within / u32::try_from(found.len().max(1)).unwrap_or(u32::MAX);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for candidate in found {
-        match timeout(share, TcpStream::connect(candidate)).await.map(|tried| tried.and_then(keep_alive)) {
+        match timeout(share, TcpStream::connect(candidate))
+            .await
+            .map(|tried| tried.and_then(keep_alive))
+        {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
-            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {share:?}")),
+            Err(_) => {
+                last = io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no answer within {share:?}"),
+                )
+            }
         }
     }
     Err(TalosError::Connecting {
@@ -156,7 +172,9 @@ async fn connect_tcp(address: &Address, within: Duration) -> Result<TcpStream, T
 /// kills every quiet call after 40 s, such as the Upgrade that answers when the image is pulled.
 fn keep_alive(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL);
     #[cfg(not(windows))]
     let keepalive = keepalive.with_retries(KEEPALIVE_PROBES);
     let socket = SockRef::from(&stream);
@@ -197,8 +215,15 @@ async fn open_http2(address: &Address, session: Session) -> Result<Channel, Talo
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|error| failed(error.into()))?
         // The name the node sees; TLS itself is already done, which the scheme above says to tonic.
-        .origin(format!("https://{address}").parse().map_err(|error: http::uri::InvalidUri| failed(error.into()))?)
-        .user_agent(concat!("terraform-provider-talosoci/", env!("CARGO_PKG_VERSION")))
+        .origin(
+            format!("https://{address}")
+                .parse()
+                .map_err(|error: http::uri::InvalidUri| failed(error.into()))?,
+        )
+        .user_agent(concat!(
+            "terraform-provider-talosoci/",
+            env!("CARGO_PKG_VERSION")
+        ))
         .map_err(|error| failed(error.into()))?;
     endpoint
         .connect_with_connector(Once(Some(session)))

@@ -92,7 +92,11 @@ impl Node {
     ///
     /// # Errors
     /// As any call.
-    pub async fn events(&self, which: &Events, within: std::time::Duration) -> Result<EventStream, TalosError> {
+    pub async fn events(
+        &self,
+        which: &Events,
+        within: std::time::Duration,
+    ) -> Result<EventStream, TalosError> {
         let message = machine::EventsRequest {
             tail_events: which.past,
             with_actor_id: which.actor.clone().unwrap_or_default(),
@@ -100,7 +104,9 @@ impl Node {
         };
         let end = Instant::now() + within;
         let mut client = self.machine_service();
-        let stream = self.call(METHOD, within, client.events(request(message, within))).await?;
+        let stream = self
+            .call(METHOD, within, client.events(request(message, within)))
+            .await?;
         Ok(EventStream {
             node: self.clone(),
             stream,
@@ -128,9 +134,14 @@ impl EventStream {
             let Some(data) = event.data.filter(|data| !data.type_url.is_empty()) else {
                 continue;
             };
-            let name = data.type_url.strip_prefix(TYPE_PREFIX).unwrap_or(&data.type_url);
+            let name = data
+                .type_url
+                .strip_prefix(TYPE_PREFIX)
+                .unwrap_or(&data.type_url);
             let event = decode(name, &data.value);
-            return event.map(Some).map_err(|error| self.node.nonsense(METHOD, format!("{name}: {error}")));
+            return event
+                .map(Some)
+                .map_err(|error| self.node.nonsense(METHOD, format!("{name}: {error}")));
         }
     }
 }
@@ -158,7 +169,9 @@ fn decode(name: &str, value: &[u8]) -> Result<Event, prost::DecodeError> {
                 name: event.task,
             }
         }
-        "machine.MachineStatusEvent" => Event::Status(status(&machine::MachineStatusEvent::decode(value)?)),
+        "machine.MachineStatusEvent" => {
+            Event::Status(status(&machine::MachineStatusEvent::decode(value)?))
+        }
         other => Event::Other(other.to_owned()),
     })
 }
@@ -180,7 +193,11 @@ fn sequence_action(event: &machine::SequenceEvent) -> SequenceAction {
 }
 
 fn step_action(stop: bool) -> StepAction {
-    if stop { StepAction::Stop } else { StepAction::Start }
+    if stop {
+        StepAction::Stop
+    } else {
+        StepAction::Start
+    }
 }
 
 fn status(event: &machine::MachineStatusEvent) -> MachineStatus {
@@ -198,10 +215,13 @@ fn status(event: &machine::MachineStatusEvent) -> MachineStatus {
         Err(_) => Stage::Other(event.stage.to_string()),
     };
     let status = event.status.clone().unwrap_or_default();
-    let unmet = status.unmet_conditions.into_iter().map(|condition| UnmetCondition {
-        name: condition.name,
-        reason: condition.reason,
-    });
+    let unmet = status
+        .unmet_conditions
+        .into_iter()
+        .map(|condition| UnmetCondition {
+            name: condition.name,
+            reason: condition.reason,
+        });
     MachineStatus {
         stage,
         status: Readiness {

@@ -20,7 +20,7 @@ mod tls;
 mod upgrade;
 
 #[cfg(test)]
-mod pretend;
+pub(crate) mod pretend;
 #[cfg(test)]
 mod tests;
 
@@ -38,14 +38,14 @@ pub use detect::{Answer, Candidate, Detected, detect};
 pub use error::{ErrorKind, TalosError};
 pub use events::{Event, EventStream, Events, SequenceAction, StepAction};
 pub use machine::{
-    Applied, ApplyMode, BootId, Bootstrapped, EtcdMember, PlatformInfo, RebootMode, ResetOptions, Service, ServiceHealth,
-    ServiceMessage, VersionInfo,
+    Applied, ApplyMode, BootId, Bootstrapped, EtcdMember, PlatformInfo, RebootMode, ResetOptions,
+    Service, ServiceHealth, ServiceMessage, VersionInfo,
 };
 pub use maintenance::Maintenance;
 pub use resources::{
-    AddressStatus, ConfigSource, Disk, Extension, Extensions, HostnameStatus, KubernetesNode, MachineKind, MachineStatus,
-    NodeAddresses, Nodename, PlatformMetadata, Readiness, ServiceStatus, Stage, SystemDisk, SystemInformation, TimeStatus,
-    UnmetCondition,
+    AddressStatus, ConfigSource, Disk, Extension, Extensions, HostnameStatus, KubernetesNode,
+    MachineKind, MachineStatus, NodeAddresses, Nodename, PlatformMetadata, Readiness,
+    ServiceStatus, Stage, SystemDisk, SystemInformation, TimeStatus, UnmetCondition,
 };
 pub use state::Resource;
 pub use stream::{LogSource, Text};
@@ -91,7 +91,11 @@ impl Node {
     ///
     /// # Errors
     /// Every cause has its own [`ErrorKind`]; nothing is retried.
-    pub async fn connect(address: &Address, trust: &Trust, deadline: Duration) -> Result<Self, TalosError> {
+    pub async fn connect(
+        address: &Address,
+        trust: &Trust,
+        deadline: Duration,
+    ) -> Result<Self, TalosError> {
         let Dialled {
             channel,
             observer,
@@ -133,6 +137,8 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }

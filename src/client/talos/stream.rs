@@ -64,7 +64,9 @@ impl Node {
         };
         let mut client = self.machine_service();
         let call = client.dmesg(request(message, self.within));
-        self.collect("Dmesg", call, DMESG_BYTES, Keep::Tail).await.map(Text::from)
+        self.collect("Dmesg", call, DMESG_BYTES, Keep::Tail)
+            .await
+            .map(Text::from)
     }
 
     /// The last `lines` lines of a log.
@@ -85,7 +87,9 @@ impl Node {
         };
         let mut client = self.machine_service();
         let call = client.logs(request(message, self.within));
-        self.collect("Logs", call, LOG_BYTES, Keep::Tail).await.map(Text::from)
+        self.collect("Logs", call, LOG_BYTES, Keep::Tail)
+            .await
+            .map(Text::from)
     }
 
     /// A file of the node, which must be no longer than `limit` bytes. Administrators only.
@@ -93,7 +97,9 @@ impl Node {
     /// # Errors
     /// As any call; `Answer` when the file is longer.
     pub async fn read_file(&self, path: &str, limit: usize) -> Result<Vec<u8>, TalosError> {
-        let message = machine::ReadRequest { path: path.to_owned() };
+        let message = machine::ReadRequest {
+            path: path.to_owned(),
+        };
         let mut client = self.machine_service();
         let call = client.read(request(message, self.within));
         Ok(self.collect("Read", call, limit, Keep::All).await?.bytes)
@@ -116,13 +122,21 @@ impl Node {
                 Ok(Ok(None)) => break,
                 Ok(Err(status)) => return Err(self.failed(method, self.within, &status)),
                 Err(_) if keep == Keep::All => return Err(self.late(method, self.within)),
-                Err(_) => return Ok(Collected { bytes: bytes.into(), cut, unfinished: true }),
+                Err(_) => {
+                    return Ok(Collected {
+                        bytes: bytes.into(),
+                        cut,
+                        unfinished: true,
+                    });
+                }
             };
             self.no_error_in(method, data.metadata())?;
             bytes.extend(data.bytes);
             if bytes.len() > limit {
                 if keep == Keep::All {
-                    return Err(self.nonsense(method, format!("the answer is longer than {limit} bytes")));
+                    return Err(
+                        self.nonsense(method, format!("the answer is longer than {limit} bytes"))
+                    );
                 }
                 bytes.drain(..bytes.len() - limit);
                 cut = true;

@@ -66,7 +66,11 @@ impl Node {
     ///
     /// # Errors
     /// `Rpc(Unknown)` when the image cannot be pulled or is no installer, or when etcd is in no state for it.
-    pub async fn upgrade(&self, upgrade: &UpgradeRequest, within: Duration) -> Result<UpgradeAccepted, TalosError> {
+    pub async fn upgrade(
+        &self,
+        upgrade: &UpgradeRequest,
+        within: Duration,
+    ) -> Result<UpgradeAccepted, TalosError> {
         const METHOD: &str = "Upgrade";
         let reboot_mode = match upgrade.powercycle {
             true => machine::upgrade_request::RebootMode::Powercycle,
@@ -80,7 +84,9 @@ impl Node {
             reboot_mode: reboot_mode.into(),
         };
         let mut client = self.machine_service();
-        let answer = self.call(METHOD, within, client.upgrade(request(message, within))).await?;
+        let answer = self
+            .call(METHOD, within, client.upgrade(request(message, within)))
+            .await?;
         let actor_id = self.only(METHOD, answer.messages)?.actor_id;
         Ok(UpgradeAccepted { actor_id })
     }
@@ -103,7 +109,9 @@ impl Node {
         };
         let end = Instant::now() + within;
         let mut client = self.image_service();
-        let mut stream = self.call(METHOD, within, client.pull(request(message, within))).await?;
+        let mut stream = self
+            .call(METHOD, within, client.pull(request(message, within)))
+            .await?;
         let mut name = None;
         loop {
             match timeout_at(end, stream.message()).await {
@@ -141,12 +149,16 @@ impl Node {
         };
         let end = Instant::now() + within;
         let mut client = self.lifecycle_service();
-        let mut stream = self.call(METHOD, within, client.upgrade(request(message, within))).await?;
+        let mut stream = self
+            .call(METHOD, within, client.upgrade(request(message, within)))
+            .await?;
         let mut tail = String::new();
         loop {
             let answer = match timeout_at(end, stream.message()).await {
                 Ok(Ok(Some(answer))) => answer,
-                Ok(Ok(None)) => return Err(self.nonsense(METHOD, "the stream ended without an exit code")),
+                Ok(Ok(None)) => {
+                    return Err(self.nonsense(METHOD, "the stream ended without an exit code"));
+                }
                 Ok(Err(status)) => return Err(self.failed(METHOD, within, &status)),
                 Err(_) => return Err(self.late(METHOD, within)),
             };

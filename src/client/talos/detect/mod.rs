@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use crate::talos::talosconfig::ClientCredentials;
 
 use super::resources::Stage;
-use super::{Address, ErrorKind, Maintenance, Node, ServerCertificate, TalosError, TlsFailure, Trust};
+use super::{
+    Address, ErrorKind, Maintenance, Node, ServerCertificate, TalosError, TlsFailure, Trust,
+};
 
 /// Longest time for one connection.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -98,7 +100,11 @@ pub enum Answer<W> {
 }
 
 /// Looks once at `address`: first as a stranger, then with each of the candidates in order. Takes less than `within`.
-pub async fn detect<W: Copy>(address: &Address, candidates: &[Candidate<'_, W>], within: Duration) -> Detected<W> {
+pub async fn detect<W: Copy>(
+    address: &Address,
+    candidates: &[Candidate<'_, W>],
+    within: Duration,
+) -> Detected<W> {
     let budget = Budget(Instant::now() + within);
     let stranger = Trust::Maintenance { fingerprint: None };
     match Node::connect(address, &stranger, budget.at_most(CONNECT)).await {
@@ -169,7 +175,11 @@ async fn as_client<W>(node: &Node, which: W, budget: &Budget) -> Answer<W> {
         Ok(status) => Answer::Mutual {
             which,
             stage: Some(status.stage),
-            version: node.within(budget.at_most(ASK)).version_resource().await.ok(),
+            version: node
+                .within(budget.at_most(ASK))
+                .version_resource()
+                .await
+                .ok(),
         },
         Err(error) => match error.kind() {
             ErrorKind::ClientCertificateRejected => Answer::RejectedOurCertificate { which, error },
@@ -196,10 +206,14 @@ fn with_candidate<W>(error: TalosError, which: W) -> Verdict<W> {
     match (error.kind(), error) {
         (ErrorKind::UntrustedServer, _) => Verdict::NotThese,
         (ErrorKind::Credentials, error) => Verdict::Unusable(error),
-        (ErrorKind::ClientCertificateRejected, error) => Verdict::Answer(Answer::RejectedOurCertificate { which, error }),
+        (ErrorKind::ClientCertificateRejected, error) => {
+            Verdict::Answer(Answer::RejectedOurCertificate { which, error })
+        }
         (ErrorKind::WrongName, error) => Verdict::Answer(Answer::WrongName {
             which,
-            names: server_of(&error).map(|server| server.names).unwrap_or_default(),
+            names: server_of(&error)
+                .map(|server| server.names)
+                .unwrap_or_default(),
         }),
         (ErrorKind::CertificateTime, error) => Verdict::Answer(match server_of(&error) {
             Some(server) => Answer::WrongTime {
@@ -225,14 +239,18 @@ fn without_session<W>(error: TalosError) -> Answer<W> {
                 source: TlsFailure::NotTls { banner },
                 ..
             },
-        ) => Answer::NotTls { banner: banner.clone() },
+        ) => Answer::NotTls {
+            banner: banner.clone(),
+        },
         _ => Answer::Odd(error),
     }
 }
 
 fn foreign<W>(server: Option<&ServerCertificate>) -> Answer<W> {
     Answer::Foreign {
-        issuer: server.map(|server| server.issuer.clone()).unwrap_or_default(),
+        issuer: server
+            .map(|server| server.issuer.clone())
+            .unwrap_or_default(),
         authority_key_id: server.and_then(|server| server.authority_key_id.clone()),
         ca_fingerprint: server.and_then(|server| server.ca_fingerprint.clone()),
     }

@@ -101,7 +101,10 @@ impl TlsFailure {
         expected: &Expected,
         wanted_name: &str,
     ) -> Self {
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>()).cloned();
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Tls>())
+            .cloned();
         match (tls, server.map(Box::new)) {
             (None, _) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             (None, _) => Self::Broken(error),
@@ -113,7 +116,11 @@ impl TlsFailure {
         }
     }
 
-    fn of_alert(alert: AlertDescription, server: Option<Box<ServerCertificate>>, expected: &Expected) -> Self {
+    fn of_alert(
+        alert: AlertDescription,
+        server: Option<Box<ServerCertificate>>,
+        expected: &Expected,
+    ) -> Self {
         use AlertDescription as A;
         // DecryptError: our certificate's issuer has the right name and the wrong key, as other TLS stacks than Go's
         // say it.
@@ -143,7 +150,12 @@ impl TlsFailure {
         }
     }
 
-    fn of_certificate(tls: Tls, server: Box<ServerCertificate>, expected: &Expected, wanted_name: &str) -> Self {
+    fn of_certificate(
+        tls: Tls,
+        server: Box<ServerCertificate>,
+        expected: &Expected,
+        wanted_name: &str,
+    ) -> Self {
         use CertificateError as C;
         if is_stranger(&tls) {
             return Self::UntrustedServer {
@@ -153,10 +165,12 @@ impl TlsFailure {
         }
         let now = OffsetDateTime::now_utc();
         match (&tls, &expected.pin) {
-            (Tls::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }), _) => Self::WrongName {
-                server,
-                wanted: wanted_name.to_owned(),
-            },
+            (Tls::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }), _) => {
+                Self::WrongName {
+                    server,
+                    wanted: wanted_name.to_owned(),
+                }
+            }
             (Tls::InvalidCertificate(C::Expired), _) => Self::Expired {
                 now,
                 not_after: server.not_after,
@@ -167,15 +181,19 @@ impl TlsFailure {
                 not_after: moment(not_after.as_secs()).unwrap_or(server.not_after),
                 server,
             },
-            (Tls::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }), _) => Self::NotYetValid {
-                now,
-                not_before: server.not_before,
-                server,
-            },
-            (Tls::InvalidCertificate(C::ApplicationVerificationFailure), Some(pinned)) => Self::PinMismatch {
-                server,
-                pinned: pinned.clone(),
-            },
+            (Tls::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }), _) => {
+                Self::NotYetValid {
+                    now,
+                    not_before: server.not_before,
+                    server,
+                }
+            }
+            (Tls::InvalidCertificate(C::ApplicationVerificationFailure), Some(pinned)) => {
+                Self::PinMismatch {
+                    server,
+                    pinned: pinned.clone(),
+                }
+            }
             _ => Self::BadCertificate(tls),
         }
     }
@@ -197,7 +215,9 @@ impl TlsFailure {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broken(_) | Self::Closed => true,
-            Self::NotYetValid { now, not_before, .. } => *not_before - *now <= SHORT_SKEW,
+            Self::NotYetValid {
+                now, not_before, ..
+            } => *not_before - *now <= SHORT_SKEW,
             _ => false,
         }
     }
@@ -255,7 +275,11 @@ fn rejected(alert: AlertDescription, shown: bool) -> String {
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "none".to_owned()
+    } else {
+        items.join(", ")
+    }
 }
 
 fn moment(seconds: u64) -> Option<OffsetDateTime> {

@@ -54,7 +54,9 @@ impl Handshake {
     pub(super) fn new(trust: &Trust) -> Result<Self, CredentialsError> {
         let provider = Arc::new(ring::default_provider());
         match trust {
-            Trust::Maintenance { fingerprint } => Ok(Self::maintenance(provider, fingerprint.clone())),
+            Trust::Maintenance { fingerprint } => {
+                Ok(Self::maintenance(provider, fingerprint.clone()))
+            }
             Trust::Mutual(credentials) => Self::mutual(provider, Parsed::read(credentials)?),
         }
     }
@@ -120,7 +122,11 @@ impl Handshake {
     }
 
     /// Runs the handshake over `stream`; the caller bounds it in time.
-    pub(super) async fn run<S>(&self, name: ServerName<'static>, stream: S) -> Result<TlsStream<S>, TlsFailure>
+    pub(super) async fn run<S>(
+        &self,
+        name: ServerName<'static>,
+        stream: S,
+    ) -> Result<TlsStream<S>, TlsFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -141,7 +147,9 @@ impl Handshake {
     }
 }
 
-fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+fn builder(
+    provider: Arc<CryptoProvider>,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     // TLS 1.2 and 1.3 are what ring's provider implements, so the builder cannot refuse them.
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)
