@@ -85,20 +85,23 @@ pub fn main<P: Provider>(program: &Program, provider: impl FnOnce() -> P) -> Exi
     let debug = asked
         .as_deref()
         .is_some_and(|flag| matches!(flag, "--debug" | "-debug"));
-    log::start("provider", variable);
-    crash::log_panics();
-    match serve(program, debug, provider) {
+    match serve(program, debug, provider, &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ServeError::Handshake(HandshakeError::NoHost)) => complain(program, program.about),
         Err(error) => complain(program, &chain(&error)),
     }
 }
 
-fn serve<P: Provider>(
+/// Serves from an ordinary thread until the end; `greeting` is stdout, where the host (with `debug`: the user) reads how
+/// to connect.
+pub fn serve<P: Provider>(
     program: &Program,
     debug: bool,
     provider: impl FnOnce() -> P,
+    greeting: &mut (dyn Write + Send),
 ) -> Result<(), ServeError> {
+    log::start("provider", variable);
+    crash::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -106,9 +109,9 @@ fn serve<P: Provider>(
     let served = runtime.block_on(async {
         let server = || Server::new(Arc::new(provider()));
         if debug {
-            serve_debug(program, server).await
+            serve_debug(program, server, greeting).await
         } else {
-            serve_host(&Host::from_env(variable)?, server, &mut io::stdout()).await
+            serve_host(&Host::from_env(variable)?, server, greeting).await
         }
     });
     // Work that did not end in time ends with the process.
@@ -117,7 +120,7 @@ fn serve<P: Provider>(
 }
 
 /// Serves the host that started this process, which learns from one line on `greeting` how to connect.
-pub async fn serve_host(
+async fn serve_host(
     host: &Host,
     server: impl FnOnce() -> Server,
     greeting: &mut (dyn Write + Send),
@@ -145,15 +148,19 @@ pub async fn serve_host(
 }
 
 /// Serves whoever is told where, until interrupted.
-async fn serve_debug(program: &Program, server: impl FnOnce() -> Server) -> Result<(), ServeError> {
+async fn serve_debug(
+    program: &Program,
+    server: impl FnOnce() -> Server,
+    greeting: &mut (dyn Write + Send),
+) -> Result<(), ServeError> {
     let signals = Signals::catch(true).map_err(ServeError::Runtime)?;
     let (socket, listener) = Socket::listen(None).map_err(ServeError::Listen)?;
     let line = handshake::reattach(program.source, std::process::id(), socket.path());
-    let mut out = io::stdout();
     writeln!(
-        out,
+        greeting,
         "Waiting for a host. Stop with Ctrl-C. In another shell:\n\n\t{line}\n"
     )
+    .and_then(|()| greeting.flush())
     .map_err(ServeError::Greet)?;
     run(server(), listener, None, Lifetime::Signal, signals).await
 }

@@ -189,7 +189,7 @@ impl SignatureVerificationAlgorithm for EcdsaP521 {
 
 #[cfg(test)]
 #[allow(missing_docs)]
-#[path = "../../tests/it/go_plugin_client.rs"]
+#[path = "../../tests/it/protocol/go_plugin_client.rs"]
 mod go_plugin_client;
 
 #[cfg(test)]

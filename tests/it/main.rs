@@ -1,1 +1,3 @@
+//! The integration tests, as one binary: linking it once is what takes time.
 
+mod protocol;

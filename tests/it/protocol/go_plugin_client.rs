@@ -20,12 +20,12 @@ use rustls::{
 };
 
 /// The certificate that the tests' host hands to the plugin, made as go-plugin makes its own (CA:TRUE, P-521, SHA-512).
-pub const CERTIFICATE: &str = include_str!("../fixtures/go-plugin-client.crt");
-pub const KEY: &str = include_str!("../fixtures/go-plugin-client.key");
+pub const CERTIFICATE: &str = include_str!("../../fixtures/go-plugin-client.crt");
+pub const KEY: &str = include_str!("../../fixtures/go-plugin-client.key");
 
 /// The same kind, but nobody handed it to the plugin.
-pub const OTHER_CERTIFICATE: &str = include_str!("../fixtures/go-plugin-other-client.crt");
-pub const OTHER_KEY: &str = include_str!("../fixtures/go-plugin-other-client.key");
+pub const OTHER_CERTIFICATE: &str = include_str!("../../fixtures/go-plugin-other-client.crt");
+pub const OTHER_KEY: &str = include_str!("../../fixtures/go-plugin-other-client.key");
 
 pub fn certificate(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()

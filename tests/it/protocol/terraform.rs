@@ -1,0 +1,1 @@
+//! The demo provider under Terraform itself.
