@@ -25,6 +25,8 @@ pub struct Draft {
     pub activation: Given<String>,
     /// How later configuration changes are applied.
     pub apply_mode: Given<String>,
+    /// Pods leave the node before it reboots.
+    pub drain: Given<bool>,
     /// The real worker configuration, whichever of the two twins it came through.
     pub machine_configuration: Given<Secret<String>>,
     /// Attribute that `machine_configuration` came through, for messages.

@@ -159,6 +159,20 @@ pub enum Activation {
     None,
 }
 
+/// How a later change of the configuration is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ApplyMode {
+    /// As the release does it: live where it can, with a reboot where it must.
+    #[default]
+    Auto,
+    /// Live, or not at all.
+    NoReboot,
+    /// At the next reboot, whenever that is.
+    Staged,
+    /// With a reboot now.
+    Reboot,
+}
+
 /// What must hold before create is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join {
@@ -193,6 +207,10 @@ pub struct NodeSpec {
     pub kubeconfig: Option<Secret<String>>,
     /// What must hold before create is done.
     pub join: Join,
+    /// How a later change of the configuration is applied.
+    pub apply_mode: ApplyMode,
+    /// Whether pods leave the node before it reboots.
+    pub drain: bool,
     /// Touch a machine that belongs to another cluster.
     pub force: bool,
     /// Limit for the whole create.
@@ -220,6 +238,8 @@ pub struct Parsed {
     pub credentials: Given<ClientCredentials>,
     /// Kubeconfig of the real cluster.
     pub kubeconfig: Given<Secret<String>>,
+    apply_mode: ApplyMode,
+    drain: bool,
     join: JoinParts,
     force: bool,
     create_timeout: Option<Duration>,
@@ -259,6 +279,7 @@ impl Parsed {
                 "set kubeconfig here or in the provider block",
             );
         }
+        let apply_mode = choice(&draft.apply_mode, "apply_mode", APPLY_MODES, &mut findings);
         Self {
             findings,
             hostname,
@@ -269,6 +290,8 @@ impl Parsed {
             worker,
             credentials,
             kubeconfig: draft.kubeconfig.clone(),
+            apply_mode,
+            drain: draft.drain.value().copied().unwrap_or(true),
             join,
             force: draft.force.value().copied().unwrap_or(false),
             create_timeout: draft.create_timeout,
@@ -298,6 +321,8 @@ impl Parsed {
                 timeout: self.join.timeout.unwrap_or(DEFAULT_JOIN_TIMEOUT),
             },
             kubeconfig,
+            apply_mode: self.apply_mode,
+            drain: self.drain,
             force: self.force,
             create_timeout: self.create_timeout.unwrap_or(DEFAULT_CREATE_TIMEOUT),
         })
@@ -306,6 +331,13 @@ impl Parsed {
 
 const ACTIVATIONS: &[(&str, Activation)] =
     &[("upgrade", Activation::Upgrade), ("auto", Activation::Auto), ("none", Activation::None)];
+
+const APPLY_MODES: &[(&str, ApplyMode)] = &[
+    ("auto", ApplyMode::Auto),
+    ("no_reboot", ApplyMode::NoReboot),
+    ("staged", ApplyMode::Staged),
+    ("reboot", ApplyMode::Reboot),
+];
 
 fn worker(draft: &Draft, hostname: &Given<String>, findings: &mut Findings) -> Given<Worker> {
     let patches = match &draft.config_patches {

@@ -9,9 +9,9 @@ use crate::provision::configure::Sender;
 use crate::provision::error::{Cause, chain};
 use crate::provision::facts::Facts;
 use crate::provision::observe::{HANDSHAKE, Observation, talos};
-use crate::provision::wait::{Look, bounded, until};
+use crate::provision::refresh::config_hash;
+use crate::provision::wait::{Limits, Look, bounded, until};
 use crate::provision::Job;
-use crate::talos::machine_config::{HashOptions, MachineConfig};
 
 /// Limit for handing the configuration over, before the machine reboots.
 const HANDOVER: Duration = Duration::from_secs(2 * 60);
@@ -35,7 +35,7 @@ pub async fn run(job: &Job, seen: &Observation) -> Result<Facts, Cause> {
     until(&limits, "the node to join its cluster", || async {
         match talos(job).await {
             Err(cause) => Look::Failed(cause),
-            Ok(Observation::Joined) => joined(job).await,
+            Ok(Observation::Joined) => joined(job, Configuration::MakeIt).await,
             Ok(Observation::Maintenance(running)) => direct.send(running.fingerprint.clone()).await,
             Ok(Observation::Temporary(_)) => Look::Pending("still the temporary control plane, about to reboot".into()),
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
@@ -44,6 +44,29 @@ pub async fn run(job: &Job, seen: &Observation) -> Result<Facts, Cause> {
     })
     .await
     .map_err(Cause::ended)
+}
+
+/// Waits until every proof holds for a node that has joined before.
+pub async fn prove(job: &Job, limits: &Limits, configuration: Configuration) -> Result<Facts, Cause> {
+    until(limits, "the node to be well", || async {
+        match talos(job).await {
+            Err(cause) => Look::Failed(cause),
+            Ok(Observation::Joined) => joined(job, configuration).await,
+            Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
+            Ok(other) => Look::Pending(other.to_string()),
+        }
+    })
+    .await
+    .map_err(Cause::ended)
+}
+
+/// What is to be done about a configuration that is not the wanted one.
+#[derive(Clone, Copy, Debug)]
+pub enum Configuration {
+    /// Apply the wanted one: the node joined in an earlier run with another.
+    MakeIt,
+    /// Wait: it was applied, and is to be seen there.
+    MustBe(ConfigSource),
 }
 
 /// Stages the worker configuration and resets EPHEMERAL, which reboots into it. STAGED is the one mode that neither
@@ -77,14 +100,14 @@ async fn stage_and_reset(job: &Job) -> Result<(), TalosError> {
 }
 
 /// Everything that must hold, in the order in which it comes true.
-async fn joined(job: &Job) -> Look<Facts, Cause> {
+async fn joined(job: &Job, configuration: Configuration) -> Look<Facts, Cause> {
     let proofs = async {
         let node = Node::connect(&job.address(), &Trust::Mutual(job.spec.credentials.clone()), HANDSHAKE)
             .await
             .map_err(Cause::Talos)?;
         right_node(job, &node).await?;
         right_image(job, &node).await?;
-        if let Some(missing) = missing(job, &node).await.map_err(Cause::Talos)? {
+        if let Some(missing) = missing(job, &node, configuration).await.map_err(Cause::Talos)? {
             return Ok(Look::Pending(missing));
         }
         if let Some(missing) = kubernetes(job).await? {
@@ -101,7 +124,7 @@ async fn joined(job: &Job) -> Look<Facts, Cause> {
 }
 
 /// A machine that answers to the cluster's credentials may still be another node of the cluster.
-async fn right_node(job: &Job, node: &Node) -> Result<(), Cause> {
+pub async fn right_node(job: &Job, node: &Node) -> Result<(), Cause> {
     let kind = node.machine_type().await.map_err(Cause::Talos)?;
     if kind.is_some_and(|kind| kind != MachineKind::Worker) {
         return Err(Cause::WrongNode { what: "a control plane node".into() });
@@ -131,16 +154,18 @@ async fn right_image(job: &Job, node: &Node) -> Result<(), Cause> {
 }
 
 /// What is not as it should be yet on the node itself.
-async fn missing(job: &Job, node: &Node) -> Result<Option<String>, TalosError> {
-    match node.machine_config(ConfigSource::Active).await {
-        Ok(Some(yaml)) => {
-            let active = MachineConfig::parse(yaml.expose()).ok();
-            let hash = active.map(|config| config.content_hash(&HashOptions::default()));
-            if hash.as_deref() != Some(job.spec.worker.hash.as_str()) {
-                node.apply_configuration(job.spec.worker.yaml().expose(), ApplyMode::Auto, false).await?;
-                return Ok(Some("the node had another configuration; the right one was applied".into()));
-            }
+async fn missing(job: &Job, node: &Node, configuration: Configuration) -> Result<Option<String>, TalosError> {
+    let source = match configuration {
+        Configuration::MakeIt => ConfigSource::Active,
+        Configuration::MustBe(source) => source,
+    };
+    match node.machine_config(source).await {
+        Ok(Some(yaml)) if config_hash(&yaml).as_deref() == Some(job.spec.worker.hash.as_str()) => {}
+        Ok(Some(_)) if matches!(configuration, Configuration::MakeIt) => {
+            node.apply_configuration(job.spec.worker.yaml().expose(), ApplyMode::Auto, false).await?;
+            return Ok(Some("the node had another configuration; the right one was applied".into()));
         }
+        Ok(Some(_)) => return Ok(Some("the node does not run the new configuration yet".into())),
         Ok(None) => return Ok(Some("the node shows no configuration yet".into())),
         // A reader may not see the configuration; the other proofs still stand.
         Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::PermissionDenied) => {}

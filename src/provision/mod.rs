@@ -22,6 +22,10 @@ use crate::provision::transcript::{Outcome, Transcript};
 use crate::provision::wait::Limits;
 use crate::talos::talosconfig::ClientCredentials;
 
+/// Letting a node go.
+pub mod destroy;
+/// Pods leave before a reboot and may come back after.
+pub mod drain;
 /// How a run fails.
 pub mod error;
 /// What was learned from a node.
@@ -113,6 +117,8 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             Phase::Configure => configure::run(job, &mut seen).await,
             Phase::Bootstrap => bootstrap::run(job, &mut seen).await,
             Phase::Upgrade => upgrade::run(job, &mut seen).await,
+            // No create has it.
+            Phase::Apply => Ok(String::new()),
             Phase::Join => join::run(job, &seen).await.map(|learned| {
                 let note = format!("Talos {} as {}", learned.talos_version, learned.node_name);
                 facts = Some(learned);

@@ -21,6 +21,8 @@ pub enum Phase {
     Upgrade,
     /// The machine is a worker of the real cluster.
     Join,
+    /// A node that joined before runs its new configuration.
+    Apply,
 }
 
 impl Phase {
@@ -34,6 +36,7 @@ impl Phase {
             Self::Bootstrap => "bootstrap",
             Self::Upgrade => "upgrade",
             Self::Join => "join",
+            Self::Apply => "apply",
         }
     }
 }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 
 use crate::client::talos::Address;
-use crate::node::spec::Parsed;
+use crate::node::spec::{Parsed, parse_duration};
 use crate::provider::{SharedSettings, current, diagnostics};
+use crate::provision::destroy::{self, Departure};
 use crate::provision::refresh::{self, Found};
 use crate::provision::{self, Job, update};
 use crate::talos::talosconfig::ClientCredentials;
@@ -131,9 +132,31 @@ impl Resource for NodeResource {
         }
     }
 
-    async fn delete(&self, _ctx: &Context, _request: DeleteRequest) -> Outcome {
-        // The machine is left as it is; only the state goes.
-        Outcome::gone()
+    async fn delete(&self, ctx: &Context, request: DeleteRequest) -> Outcome {
+        let state = request.prior;
+        let wishes = model::wishes(state.get("on_destroy"));
+        if wishes == model::wishes(&Value::Null) {
+            return Outcome::gone();
+        }
+        let parsed = self.parse(&state);
+        let Some(endpoint) = parsed.endpoint.value() else {
+            return Outcome::gone();
+        };
+        let timeout = state.get("timeouts").get("delete").as_str().and_then(parse_duration);
+        let left = destroy::run(&Departure {
+            address: Address::new(endpoint.host.clone(), endpoint.talos_port),
+            credentials: parsed.credentials.value().cloned(),
+            kubeconfig: parsed.kubeconfig.value().cloned(),
+            node_name: state.get("node_name").as_str().unwrap_or_default().to_owned(),
+            machine_uuid: state.get("machine_uuid").as_str().map(str::to_owned),
+            wishes,
+            limits: Departure::limits(timeout.unwrap_or(destroy::DEFAULT_TIMEOUT), ctx.stop.clone()),
+        })
+        .await;
+        Outcome::gone().diagnostics(left.into_iter().map(|left| {
+            let detail = format!("Of {endpoint}, {}: {}. The state was dropped all the same.", left.what, left.why);
+            Diagnostic::warning("Node Not Fully Cleaned Up", detail)
+        }))
     }
 }
 

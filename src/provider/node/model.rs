@@ -5,6 +5,7 @@ use crate::node::given::Given;
 use crate::node::spec::parse_duration;
 use crate::provider::given;
 use crate::provider::settings::{Settings, client_object};
+use crate::provision::destroy::Wishes;
 use crate::provision::facts::Facts;
 use crate::talos::machine_config::{Change, ChangeKind};
 use crate::tfplugin::value::Value;
@@ -25,6 +26,8 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
         image: given::object(config.get("image"), image),
         flash: given::object(config.get("flash"), |flash| self::flash(flash, settings)),
         activation: given::string(config.get("activation")),
+        apply_mode: given::string(config.get("apply_mode")),
+        drain: given::boolean(config.get("drain")),
         machine_configuration: given::twin(plain, given::secret(config.get("machine_configuration_wo"))),
         machine_configuration_attribute: attribute,
         config_patches: given::secrets(config.get("config_patches")),
@@ -88,6 +91,17 @@ fn join(join: &Value) -> JoinDraft {
         kubernetes: given::boolean(join.get("kubernetes")),
         extensions: given::boolean(join.get("extensions")),
         timeout: given::string(join.get("timeout")),
+    }
+}
+
+/// What is to happen to the machine when the node is destroyed. By default: nothing.
+pub fn wishes(on_destroy: &Value) -> Wishes {
+    let wish = |name: &str, default: bool| on_destroy.get(name).as_bool().unwrap_or(default);
+    Wishes {
+        reset: wish("reset", false),
+        graceful: wish("graceful", true),
+        reboot: wish("reboot", true),
+        remove_kubernetes_node: wish("remove_kubernetes_node", false),
     }
 }
 

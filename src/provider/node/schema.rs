@@ -189,13 +189,41 @@ fn behaviour() -> Vec<Attribute> {
         )
         .optional()
         .description("What must hold before the create is done, beside an answer to the cluster's own credentials."),
+        Attribute::string("apply_mode")
+            .optional()
+            .default("auto")
+            .validate(one_of(&["auto", "no_reboot", "staged", "reboot"]))
+            .description(
+                "How a later change of the configuration is applied. `auto`: live where the release can, with a reboot where \
+                 it must (Talos 1.14 never reboots by itself). `no_reboot`: live, or an error. `staged`: at the next reboot, \
+                 whenever that is. `reboot`: with a reboot now.",
+            ),
+        Attribute::bool("drain").optional().default(true).description(
+            "Cordon and drain the node before an upgrade or reboot, and uncordon it afterwards, always. Needs a kubeconfig.",
+        ),
+        Attribute::object(
+            "on_destroy",
+            [
+                Attribute::bool("reset").optional().default(false).description(
+                    "Wipe STATE and EPHEMERAL, never the whole disk: the machine is back in maintenance mode with its image.",
+                ),
+                Attribute::bool("graceful").optional().default(true).description("Leave the cluster in good order while resetting."),
+                Attribute::bool("reboot").optional().default(true).description("Boot into maintenance mode after the reset instead of powering off."),
+                Attribute::bool("remove_kubernetes_node").optional().default(false).description("Delete the Kubernetes node."),
+            ],
+        )
+        .optional()
+        .description(
+            "What a destroy does to the machine. Default: nothing, only the state is dropped. Must be applied before the \
+             destroy. A machine that cannot be reached is let go with a warning.",
+        ),
         Attribute::bool("force")
             .optional()
             .default(false)
             .description("Flash a machine although a Talos node of another cluster answers at its address."),
         Attribute::object(
             "timeouts",
-            [timeout("create", "Limit for a create. Default: `45m`."), timeout("update", "Limit for an update. Default: `45m`.")],
+            [timeout("create", "Limit for a create. Default: `45m`."), timeout("update", "Limit for an update. Default: `45m`."), timeout("delete", "Limit for a destroy. Default: `15m`.")],
         )
         .optional()
         .description("Limits, as durations such as `30m`."),
