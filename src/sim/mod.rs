@@ -1,1 +1,15 @@
-//! (placeholder)
+//! A pretend Oracle Cloud on loopback: rescue shells, an Image Factory, Talos nodes and a Kubernetes API that
+//! answer as the real things do, including their refusals. It shares no code with the provider's clients, so that
+//! it cannot share their bugs.
+
+mod factory;
+mod journal;
+mod pki;
+mod port;
+mod timing;
+
+pub use factory::{Image, ImageSize, Recipe};
+pub use journal::{BootVerdict, Entry, Event, Journal};
+pub use pki::{Authority, KeyKind, PemPair, PkiError};
+pub use port::Port;
+pub use timing::{Ledger, Timings};
