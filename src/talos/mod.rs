@@ -2,3 +2,15 @@
 
 /// A value that must not be printed.
 pub mod secret;
+
+/// Talos releases and what differs between them.
+pub mod version;
+
+/// YAML trees with Go's typing rules.
+pub mod yaml;
+
+/// Image Factory schematics and their ids.
+pub mod schematic;
+
+/// Image Factory URLs and installer references.
+pub mod image;
