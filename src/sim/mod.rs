@@ -3,12 +3,14 @@
 //! it cannot share their bugs.
 
 mod factory;
+mod fault;
 mod journal;
 mod pki;
 mod port;
 mod timing;
 
-pub use factory::{Image, ImageSize, Recipe};
+pub use factory::{Image, ImageSize, ImageStore, Recipe};
+pub use fault::{ALWAYS, Fault, Faults};
 pub use journal::{BootVerdict, Entry, Event, Journal};
 pub use pki::{Authority, KeyKind, PemPair, PkiError};
 pub use port::Port;

@@ -133,6 +133,13 @@ impl Image {
         Ok(None)
     }
 
+    /// Bytes of the raw image.
+    pub fn read(&self, at: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.fill(at, &mut bytes);
+        bytes
+    }
+
     /// Writes the bytes of the raw image from `at` on; `false` when all of them are zero.
     fn fill(&self, at: u64, buffer: &mut [u8]) -> bool {
         buffer.fill(0);
