@@ -14,3 +14,12 @@ pub mod schematic;
 
 /// Image Factory URLs and installer references.
 pub mod image;
+
+/// A cluster's secrets: talsecret.yaml and its relatives.
+pub mod secrets;
+
+/// Certificates and keys.
+pub mod pki;
+
+/// talosconfig files and client credentials.
+pub mod talosconfig;

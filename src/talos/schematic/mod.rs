@@ -164,7 +164,8 @@ impl FromStr for SchematicId {
     type Err = SchematicIdError;
 
     fn from_str(text: &str) -> Result<Self, SchematicIdError> {
-        let sound = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let sound =
+            text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         match sound {
             true => Ok(Self(text.into())),
             false => Err(SchematicIdError { text: text.into() }),
