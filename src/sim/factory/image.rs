@@ -133,6 +133,11 @@ impl Image {
         Ok(None)
     }
 
+    /// The parts that are not zero, as (byte offset, bytes), in order.
+    pub fn pieces(&self) -> &[(u64, Vec<u8>)] {
+        &self.pieces
+    }
+
     /// Bytes of the raw image.
     pub fn read(&self, at: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];

@@ -8,5 +8,5 @@ mod sandbox;
 mod ssh;
 
 pub use host::{Context, Ending, run};
-pub use options::{DiskContent, RescueOptions, RescueRoot, SshKeys};
+pub use options::{DiskContent, RescueOptions, RescueRoot};
 pub use sandbox::Sandbox;

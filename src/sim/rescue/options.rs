@@ -89,13 +89,3 @@ impl Default for RescueOptions {
         }
     }
 }
-
-/// The keys of all rescue hosts of a world.
-#[derive(Debug, Clone)]
-pub struct SshKeys {
-    /// The user's private key, as an OpenSSH file.
-    pub private: String,
-    /// The user's public key, as an `authorized_keys` line.
-    pub public: String,
-}
-
