@@ -95,6 +95,10 @@ impl Decoder {
             }
         }
         found.sort_by_key(|(index, _)| *index);
+        if body.name.starts_with("PEMEncoded") {
+            // siderolabs/crypto decodes certificate and key together: an absent one is set to no bytes.
+            return Ok(placed(complete(body, found), node.mark));
+        }
         Ok(placed(Node::new(Value::Mapping(found.into_iter().map(|(_, entry)| entry).collect())), node.mark))
     }
 
@@ -248,6 +252,17 @@ impl Decoder {
         let message = if self.path.is_empty() { message.to_owned() } else { format!("{}: {message}", self.path) };
         ConfigError::Document { line: mark.line, column: mark.column, message }
     }
+}
+
+/// Every field of the struct, the absent ones with their zero value.
+fn complete(body: &Struct, mut found: Vec<(usize, Entry)>) -> Node {
+    let mut entries = Vec::with_capacity(body.fields.len());
+    for (index, field) in body.fields.iter().enumerate() {
+        let position = found.iter().position(|(found, _)| *found == index);
+        let value = position.map(|position| found.swap_remove(position).1.value);
+        entries.push(Entry { key: Node::string(field.name), value: value.unwrap_or_else(|| zero(field.ty)) });
+    }
+    Node::new(Value::Mapping(entries))
 }
 
 /// The words of YAML 1.1, which Go takes where a boolean is wanted (quoted ones as well).

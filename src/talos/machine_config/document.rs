@@ -12,6 +12,10 @@ pub struct Document {
     id: DocumentId,
     kind: &'static Kind,
     root: Node,
+    /// The text's own tree, as long as nothing changed in the document.
+    source: Option<Node>,
+    /// Whether the document is written as its source says: what a JSON patch leaves is.
+    verbatim: bool,
 }
 
 impl Document {
@@ -32,15 +36,40 @@ impl Document {
 
     /// The content as Talos writes it.
     pub fn written(&self) -> Node {
-        encode::document(self.kind.body, &self.root)
+        match &self.source {
+            Some(source) if self.verbatim => source.clone(),
+            _ => encode::document(self.kind.body, &self.root),
+        }
+    }
+
+    /// The tree the document was read from, unless it was changed since.
+    pub(super) fn source(&self) -> Option<&Node> {
+        self.source.as_ref()
     }
 
     pub(super) fn kind(&self) -> &'static Kind {
         self.kind
     }
 
+    /// Whether the document is what a JSON patch left.
+    pub(super) fn is_verbatim(&self) -> bool {
+        self.verbatim
+    }
+
     pub(super) fn root_mut(&mut self) -> &mut Node {
+        self.source = None;
+        self.verbatim = false;
         &mut self.root
+    }
+
+    /// Decodes what a JSON patch left: Talos passes it on as it is.
+    pub(super) fn verbatim(root: Node) -> Result<Option<Self>, ConfigError> {
+        Ok(Self::decode_owned(root)?.map(|document| Self { verbatim: true, ..document }))
+    }
+
+    /// Decodes a document and keeps its tree.
+    pub(super) fn decode_owned(root: Node) -> Result<Option<Self>, ConfigError> {
+        Ok(Self::decode(&root)?.map(|document| Self { source: Some(root), ..document }))
     }
 
     /// Decodes a document; `None` for one without content, which Talos skips (since v1.12.3).
@@ -55,7 +84,7 @@ impl Document {
         let body = decode::document(kind.body, root)?;
         let name = if kind.named { Some(text(&body, "name")) } else { None };
         let id = DocumentId { api_version: V1ALPHA1.into(), kind: kind.kind.into(), name };
-        Ok(Some(Self { id, kind, root: body }))
+        Ok(Some(Self { id, kind, root: body, source: None, verbatim: false }))
     }
 }
 

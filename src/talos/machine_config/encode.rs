@@ -55,6 +55,7 @@ pub(super) fn is_empty(ty: Type, node: Option<&Node>) -> bool {
         Type::List(..) => node.as_sequence().is_none_or(<[_]>::is_empty),
         Type::Map(_) | Type::Unstructured | Type::Args => node.as_mapping().is_none_or(<[_]>::is_empty),
         Type::Struct(body) => body.fields.iter().all(|field| is_empty(field.ty, node.get(field.name))),
+        Type::Text(_) => node.as_str().is_some_and(str::is_empty),
         _ => false,
     }
 }

@@ -2,7 +2,7 @@
 
 /// The closest of the known words, if it is close enough to be meant.
 pub(in crate::talos::machine_config) fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let limit = (word.chars().count() / 4).clamp(1, 3);
     // Longer words than any key would only cost time.
     if word.len() > 64 {
         return None;

@@ -42,7 +42,9 @@ pub(crate) fn read(kind: TextKind, scalar: &Scalar) -> Result<Option<Scalar>, St
         TextKind::Duration => return go_duration(scalar),
         TextKind::Enum(words) => return word(words, text),
     };
-    Ok((!written.is_empty()).then_some(Scalar { tag: Tag::Str, text: written }))
+    // Bytes that are written down differ from absent ones, even when there are none of them.
+    let bytes = matches!(kind, TextKind::Base64 | TextKind::PemKey | TextKind::Hardware);
+    Ok((bytes || !written.is_empty()).then_some(Scalar { tag: Tag::Str, text: written }))
 }
 
 /// How the zero value is written where it is not left out.
