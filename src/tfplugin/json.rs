@@ -22,6 +22,22 @@ pub fn from_json(json: &Json, of: &Type) -> Result<Value, JsonError> {
     read(json, of, &Path::root())
 }
 
+/// The value that plain JSON evidently is: objects are maps, arrays are lists, nothing is dynamic.
+pub fn from_plain(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => Value::from(Number::parse(&number.to_string())),
+        Json::String(text) => Value::String(text.clone()),
+        Json::Array(elements) => Value::List(elements.iter().map(from_plain).collect()),
+        Json::Object(entries) => Value::object(
+            entries
+                .iter()
+                .map(|(key, json)| (key.clone(), from_plain(json))),
+        ),
+    }
+}
+
 /// The value as JSON, without types; `None` when a part of it is unknown (or a number is infinite).
 pub fn to_json(value: &Value) -> Option<Json> {
     Some(match value {
@@ -205,6 +221,8 @@ mod tests {
             to_json(&value),
             Some(json!({"a": 1.5, "b": true, "c": [null]}))
         );
-        assert_eq!(to_json(&value.with("d", Value::Unknown)), None);
+        assert_eq!(to_json(&value.clone().with("d", Value::Unknown)), None);
+        let plain = value.with("b", true);
+        assert_eq!(from_plain(&to_json(&plain).unwrap()), plain);
     }
 }

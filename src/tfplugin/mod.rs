@@ -62,6 +62,9 @@ pub mod provider;
 /// The calls of the protocol.
 pub mod rpc;
 
+/// Registry pages from schemas.
+pub mod docs;
+
 /// How host and plugin find each other.
 pub mod handshake;
 

@@ -69,7 +69,6 @@ fn write(value: &Value, to: &mut Vec<u8>) {
         Value::Bool(value) => infallible!(encode::write_bool(to, *value)),
         Value::Number(number) => match number.encoding() {
             Encoding::Int(int) => infallible!(encode::write_sint(to, int)),
-            Encoding::Uint(uint) => infallible!(encode::write_uint(to, uint)),
             Encoding::Float(float) => infallible!(encode::write_f64(to, float)),
             Encoding::Text(text) => infallible!(encode::write_str(to, &text)),
         },
@@ -321,12 +320,10 @@ mod tests {
                 Type::Number,
                 Value::from(-4_294_967_296_i64),
             ),
-            ("cfffffffffffffffff", Type::Number, Value::from(u64::MAX)),
             ("cb3ff8000000000000", Type::Number, Value::from(1.5)),
             ("a3302e31", Type::Number, Value::from(0.1)),
             (
-                // 2^64 does not fit an integer; cty writes the float, which is exact.
-                "cb43f0000000000000",
+                "b43138343436373434303733373039353531363136",
                 Type::Number,
                 Value::Number(Number::parse("18446744073709551616").unwrap()),
             ),
@@ -389,6 +386,8 @@ mod tests {
                 "-",
             ),
             ("cd0100", "256"),
+            ("cfffffffffffffffff", "18446744073709551615"),
+            ("cb43f0000000000000", "18446744073709551616"),
             ("d180ff", "-32513"),
         ] {
             let read = decode(&hex::decode(bytes).unwrap(), &Type::Number);

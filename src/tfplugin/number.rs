@@ -33,7 +33,6 @@ struct Decimal {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Encoding {
     Int(i64),
-    Uint(u64),
     Float(f64),
     Text(String),
 }
@@ -106,12 +105,15 @@ impl Number {
         }
     }
 
+    /// The form that cty itself chooses (go-cty v1.16 cty/msgpack/marshal.go): text for whole numbers beyond `i64`,
+    /// because cty reads a float with 53 bits and prints that with too few digits the next time.
     pub(crate) fn encoding(&self) -> Encoding {
         match &self.0 {
             Repr::Int(int) => Encoding::Int(*int),
-            Repr::Uint(uint) => Encoding::Uint(*uint),
-            Repr::Float(float) => Encoding::Float(*float),
-            Repr::Decimal(decimal) => Encoding::Text(decimal.to_string()),
+            Repr::Float(float) if float.fract() != 0.0 || float.is_infinite() => {
+                Encoding::Float(*float)
+            }
+            Repr::Uint(_) | Repr::Float(_) | Repr::Decimal(_) => Encoding::Text(self.to_string()),
         }
     }
 }
@@ -312,11 +314,14 @@ mod tests {
         for (text, encoding) in [
             ("7", Encoding::Int(7)),
             ("-9223372036854775808", Encoding::Int(i64::MIN)),
-            ("18446744073709551615", Encoding::Uint(u64::MAX)),
+            (
+                "18446744073709551615",
+                Encoding::Text("18446744073709551615".into()),
+            ),
             ("1.5", Encoding::Float(1.5)),
             (
                 "18446744073709551616",
-                Encoding::Float(18_446_744_073_709_551_616.0),
+                Encoding::Text("18446744073709551616".into()),
             ),
             ("0.1", Encoding::Text("0.1".into())),
             ("inf", Encoding::Float(f64::INFINITY)),

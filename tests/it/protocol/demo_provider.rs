@@ -7,13 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde_json::json;
 use talosoci::tfplugin::{
     Attribute, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Function, Path,
     Provider, Resource, Schema, Type, Value,
     ephemeral::Opened,
     function::{FunctionError, Parameter, Signature},
-    json,
+    msgpack,
     resource::{CreateRequest, DeleteRequest, Outcome, ReadRequest, UpdateRequest},
     serve::{self, Program},
     validator,
@@ -54,17 +53,13 @@ impl Store {
     }
 
     fn load(&self, name: &str) -> Option<Value> {
-        let json = serde_json::from_slice(&fs::read(self.file(name)).ok()?).unwrap();
-        Some(json::from_json(&json, &thing().object_type()).unwrap())
+        let bytes = fs::read(self.file(name)).ok()?;
+        Some(msgpack::decode(&bytes, &thing().object_type()).unwrap())
     }
 
     fn save(&self, state: &Value) {
-        let (known, _) = talosoci::tfplugin::conform::without_unknown(state.clone());
-        fs::write(
-            self.file(state.get("name").as_str().unwrap()),
-            json::to_json(&known).unwrap().to_string(),
-        )
-        .unwrap();
+        let name = state.get("name").as_str().unwrap();
+        fs::write(self.file(name), msgpack::encode(state)).unwrap();
     }
 }
 
@@ -279,10 +274,4 @@ impl Function for Shout {
             Some(text) => Ok(text.to_uppercase().into()),
         }
     }
-}
-
-#[test]
-fn the_demo_state_is_plain_json() {
-    let value = Value::object([("a", 1.into())]);
-    assert_eq!(json::to_json(&value), Some(json!({"a": 1})));
 }
