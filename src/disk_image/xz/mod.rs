@@ -33,6 +33,15 @@ use super::{
     input::Input,
 };
 
+/// How many blocks an `.xz` file had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocks {
+    /// In all of its streams.
+    pub total: u64,
+    /// Those that were decoded; the others were equal to one of these.
+    pub decoded: u64,
+}
+
 /// Reads any number of concatenated streams.
 pub(super) struct Reader {
     state: State,
@@ -43,6 +52,7 @@ pub(super) struct Reader {
     records: Records,
     /// Of all streams.
     blocks: u64,
+    flows: u64,
     raw: u64,
 }
 
@@ -81,6 +91,7 @@ impl Reader {
             flags: StreamFlags { check: Check::None },
             records: Records::default(),
             blocks: 0,
+            flows: 0,
             raw: 0,
         }
     }
@@ -102,6 +113,14 @@ impl Reader {
                 Parsed::End => return Ok(Step::End),
                 Parsed::NeedInput => return Err(XzError::Truncated { raw: self.raw }),
             }
+        }
+    }
+
+    /// How many blocks there were until now.
+    pub fn blocks(&self) -> Blocks {
+        Blocks {
+            total: self.blocks,
+            decoded: self.pool.submitted() + self.flows,
         }
     }
 
@@ -167,6 +186,7 @@ impl Reader {
         input.skip(header.len);
         let flow = Flow::new(header, self.flags.check)
             .map_err(|source| XzError::Block { number, source })?;
+        self.flows += 1;
         self.state = State::Flow(Box::new(flow));
         Ok(Parsed::Drain)
     }
@@ -331,3 +351,6 @@ pub enum XzError {
         raw: u64,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use crate::disk_image::extents::Piece;
 pub(super) struct Pool {
     sender: Option<Sender<Arc<Job>>>,
     workers: Vec<JoinHandle<()>>,
+    submitted: u64,
 }
 
 /// A block that is being decoded, and then its content.
@@ -47,11 +48,18 @@ impl Pool {
         Self {
             sender: (!workers.is_empty()).then_some(sender),
             workers,
+            submitted: 0,
         }
     }
 
+    /// How many blocks were submitted.
+    pub fn submitted(&self) -> u64 {
+        self.submitted
+    }
+
     /// Has a block decoded.
-    pub fn submit(&self, block: Block) -> Arc<Job> {
+    pub fn submit(&mut self, block: Block) -> Arc<Job> {
+        self.submitted += 1;
         let cost = block.cost();
         let job = Arc::new(Job {
             state: Mutex::new(JobState::Waiting(block)),
