@@ -8,9 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::{
     digest::Digest,
     extents::{Event, Extent, Mapper, Piece, Step},
+    gpt::GptError,
     input::Input,
+    layout::{Layout, Survey},
     sniff::{Format, SNIFF_LEN, SniffError, sniff},
-    xz::{self, XzError},
+    xz::{self, Blocks, XzError},
+    zero::{ZeroMode, ZeroPlan, zero_plan},
     zstd::{self, ZstdError},
 };
 
@@ -58,6 +61,7 @@ pub struct Decoder {
     compressed: Compressed,
     raw_size: u64,
     extents: Vec<Extent>,
+    survey: Survey,
 }
 
 /// An image that was decoded to its end.
@@ -74,12 +78,21 @@ pub struct Image {
     pub compressed_sha256: Digest,
     /// All data there was, in ascending order; everything between is zero.
     pub extents: Vec<Extent>,
+    /// For `.xz` files, how many blocks there were.
+    pub blocks: Option<Blocks>,
+    /// Its partitions, or why they are not known; a Talos image always has them.
+    pub layout: Result<Layout, GptError>,
 }
 
 impl Image {
     /// Bytes of all extents together.
     pub fn data_size(&self) -> u64 {
         self.extents.iter().map(|extent| extent.len).sum()
+    }
+
+    /// Which zeros of the image must be written to a disk that may hold something else.
+    pub fn zero_plan(&self, mode: ZeroMode) -> ZeroPlan {
+        zero_plan(mode, self.raw_size, &self.extents, &self.layout)
     }
 }
 
@@ -93,7 +106,7 @@ enum Source {
     Raw,
     Xz(Box<xz::Reader>),
     Zstd(Box<zstd::Reader>),
-    Complete(Format),
+    Complete(Format, Option<Blocks>),
     Failed,
 }
 
@@ -112,6 +125,7 @@ impl Decoder {
             },
             raw_size: 0,
             extents: Vec::new(),
+            survey: Survey::new(),
         }
     }
 
@@ -143,6 +157,7 @@ impl Decoder {
                     self.source = Source::Failed;
                     return Err(DecodeError::TooFragmented { limit: MAX_EXTENTS });
                 }
+                self.survey.data(*offset, bytes);
                 self.extents.push(Extent {
                     offset: *offset,
                     len: bytes.len() as u64,
@@ -155,12 +170,17 @@ impl Decoder {
         event
     }
 
+    /// Whether the end of the image was reached and every event was handed out.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.source, Source::Complete(..)) && self.ready.is_empty()
+    }
+
     /// What the image was.
     ///
     /// # Errors
     /// [`DecodeError::Unfinished`] unless the input has ended and `next_event` has returned its last `None`.
     pub fn finish(self) -> Result<Image, DecodeError> {
-        let Source::Complete(format) = self.source else {
+        let Source::Complete(format, blocks) = self.source else {
             return Err(DecodeError::Unfinished);
         };
         if !self.ready.is_empty() || !self.input.ended() {
@@ -172,6 +192,8 @@ impl Decoder {
             compressed_size: self.compressed.size,
             compressed_sha256: Digest(self.compressed.sha256.finalize().into()),
             extents: self.extents,
+            blocks,
+            layout: self.survey.finish(self.raw_size),
         })
     }
 
@@ -190,7 +212,7 @@ impl Decoder {
                 Source::Raw => (Format::Raw, raw_step(&mut self.input)),
                 Source::Xz(reader) => (Format::Xz, reader.step(&mut self.input)?),
                 Source::Zstd(reader) => (Format::Zstd, reader.step(&mut self.input)?),
-                Source::Complete(_) => return Ok(None),
+                Source::Complete(..) => return Ok(None),
                 Source::Failed => return Err(DecodeError::Unfinished),
             };
             match step {
@@ -198,7 +220,11 @@ impl Decoder {
                 Step::NeedInput => return self.check_compressed_size().map(|()| None),
                 Step::End => {
                     self.mapper.finish(&mut self.ready);
-                    self.source = Source::Complete(format);
+                    let blocks = match &self.source {
+                        Source::Xz(reader) => Some(reader.blocks()),
+                        _ => None,
+                    };
+                    self.source = Source::Complete(format, blocks);
                 }
             }
         }
@@ -217,7 +243,7 @@ impl Decoder {
         };
         self.source = match format {
             Format::Raw => Source::Raw,
-            Format::Xz => Source::Xz(Box::new(xz::Reader::new()?)),
+            Format::Xz => Source::Xz(Box::new(xz::Reader::new(self.options.threads))),
             Format::Zstd => Source::Zstd(Box::new(zstd::Reader::new()?)),
         };
         Ok(true)

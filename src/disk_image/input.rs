@@ -62,12 +62,35 @@ impl Input {
         }
     }
 
-    /// The next `n` bytes as one slice, or `None` when fewer are queued.
+    /// Consumes `n` bytes, or all there are.
+    pub fn skip(&mut self, mut n: usize) {
+        while n > 0 && self.len > 0 {
+            let part = n.min(self.front().len());
+            self.advance(part);
+            n -= part;
+        }
+    }
+
+    /// Shows the next `n` bytes, which must be queued, without consuming them; copies them into `joined`, which has
+    /// room for `n` bytes, when they lie in several chunks.
+    pub fn look<'a>(&'a self, n: usize, joined: &'a mut [u8]) -> &'a [u8] {
+        match self.front().get(..n) {
+            Some(bytes) => bytes,
+            None => {
+                let len = self.peek(&mut joined[..n]);
+                &joined[..len]
+            }
+        }
+    }
+
+    /// The next `n` bytes as one slice, or `None` when fewer are queued. A chunk is kept alive only for a slice of
+    /// most of it.
     pub fn take(&mut self, n: usize) -> Option<Bytes> {
         if n > self.len {
             return None;
         }
-        if n <= self.front().len() {
+        let front = self.front().len();
+        if n <= front && n > front / 2 {
             let taken = self.chunks.front()?.slice(..n);
             self.advance(n);
             return Some(taken);

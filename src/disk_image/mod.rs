@@ -26,16 +26,24 @@
 mod decoder;
 mod digest;
 mod extents;
+mod fat;
 mod gpt;
 mod input;
+mod layout;
+mod qcow2;
 mod sniff;
 mod xz;
+mod zero;
 mod zstd;
 
 pub use decoder::{DecodeError, DecodeOptions, Decoder, Image};
 pub use digest::Digest;
 pub use extents::{Event, Extent, GRANULE, HEAD};
+pub use fat::{FatError, FatMap};
 pub use gpt::{Gpt, GptError, Guid, Partition};
+pub use layout::{EfiPartition, Layout};
+pub use qcow2::{Qcow2Error, Qcow2Writer};
 pub use sniff::{Format, SniffError};
-pub use xz::XzError;
+pub use xz::{BlockError, Blocks, XzError};
+pub use zero::{ZeroMode, ZeroModeError, ZeroPlan, zero_plan};
 pub use zstd::ZstdError;
