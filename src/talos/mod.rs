@@ -6,11 +6,17 @@ pub mod secret;
 /// Talos releases and what differs between them.
 pub mod version;
 
-/// YAML trees with Go's typing rules.
-pub mod yaml;
-
 /// Image Factory schematics and their ids.
 pub mod schematic;
 
 /// Image Factory URLs and installer references.
 pub mod image;
+
+/// A cluster's secrets: talsecret.yaml and its relatives.
+pub mod secrets;
+
+/// Certificates and keys.
+pub mod pki;
+
+/// talosconfig files and client credentials.
+pub mod talosconfig;

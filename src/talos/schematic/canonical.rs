@@ -1,7 +1,7 @@
 //! The text that is hashed.
 
 use super::Schematic;
-use crate::talos::yaml::{Emit, emit, is_base60, is_old_bool};
+use crate::yaml::{Emit, emit, is_base60, is_old_bool};
 
 pub(super) fn yaml(schematic: &Schematic) -> String {
     emit(&root(schematic))
@@ -32,7 +32,10 @@ fn root(schematic: &Schematic) -> Vec<(String, Emit)> {
     root.text("owner", &schematic.owner);
     root.map("overlay", overlay(schematic));
     // Always there, even when empty.
-    root.0.push(("customization".into(), Emit::Map(customization(schematic).0)));
+    root.0.push((
+        "customization".into(),
+        Emit::Map(customization(schematic).0),
+    ));
     root.0
 }
 
@@ -40,8 +43,12 @@ fn overlay(schematic: &Schematic) -> Fields {
     let overlay = &schematic.overlay;
     let mut fields = Fields::default();
     if !(overlay.image.is_empty() && overlay.name.is_empty() && overlay.options.is_empty()) {
-        fields.0.push(("image".into(), Emit::Text(overlay.image.clone())));
-        fields.0.push(("name".into(), Emit::Text(overlay.name.clone())));
+        fields
+            .0
+            .push(("image".into(), Emit::Text(overlay.image.clone())));
+        fields
+            .0
+            .push(("name".into(), Emit::Text(overlay.name.clone())));
         fields.map("options", Fields(overlay.options.clone()));
     }
     fields
@@ -60,7 +67,10 @@ fn customization(schematic: &Schematic) -> Fields {
         disk_image.bare("sectorSize", &schematic.sector_size.to_string());
     }
     let mut fields = Fields::default();
-    fields.text("embeddedMachineConfiguration", &schematic.embedded_machine_configuration);
+    fields.text(
+        "embeddedMachineConfiguration",
+        &schematic.embedded_machine_configuration,
+    );
     fields.texts("extraKernelArgs", &schematic.extra_kernel_args);
     fields.list("meta", meta(schematic));
     fields.map("systemExtensions", extensions);

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::talos::yaml::{At, YamlError};
+use crate::yaml::{At, YamlError};
 
 /// A schematic, in the fields and the order that the Factory hashes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,7 +42,7 @@ pub struct Parts {
 struct Overlay {
     image: String,
     name: String,
-    options: Vec<(String, crate::talos::yaml::Emit)>,
+    options: Vec<(String, crate::yaml::Emit)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -164,7 +164,8 @@ impl FromStr for SchematicId {
     type Err = SchematicIdError;
 
     fn from_str(text: &str) -> Result<Self, SchematicIdError> {
-        let sound = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let sound =
+            text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         match sound {
             true => Ok(Self(text.into())),
             false => Err(SchematicIdError { text: text.into() }),

@@ -1,7 +1,7 @@
 //! Reading a schematic with the Factory's strictness and go-yaml's conversions.
 
 use super::{Meta, Overlay, Schematic, SchematicError};
-use crate::talos::yaml::{self, Emit, Node, Resolved, Value};
+use crate::yaml::{self, Emit, Node, Resolved, Value};
 
 pub(super) fn schematic(text: &str) -> Result<Schematic, SchematicError> {
     let root = yaml::parse_single(text)
@@ -43,7 +43,9 @@ fn customization(node: &Node, schematic: &mut Schematic) -> Result<(), Schematic
     for (key, value) in fields(node, "customization", &KNOWN)? {
         let path = format!("customization.{key}");
         match key {
-            "embeddedMachineConfiguration" => schematic.embedded_machine_configuration = text_of(value, &path)?,
+            "embeddedMachineConfiguration" => {
+                schematic.embedded_machine_configuration = text_of(value, &path)?
+            }
             "extraKernelArgs" => schematic.extra_kernel_args = texts(value, &path)?,
             "meta" => schematic.meta = meta(value, &path)?,
             "systemExtensions" => {
@@ -53,7 +55,11 @@ fn customization(node: &Node, schematic: &mut Schematic) -> Result<(), Schematic
             }
             "bootloader" => schematic.bootloader = bootloader(value, &path)?,
             "secureboot" => {
-                for (key, value) in fields(value, &path, &["enrollKeys", "includeWellKnownCertificates"])? {
+                for (key, value) in fields(
+                    value,
+                    &path,
+                    &["enrollKeys", "includeWellKnownCertificates"],
+                )? {
                     let path = format!("{path}.{key}");
                     match key {
                         "enrollKeys" => schematic.enroll_keys = text_of(value, &path)?,
@@ -83,7 +89,10 @@ fn meta(node: &Node, path: &str) -> Result<Vec<Meta>, SchematicError> {
             let path = format!("{path}.{key}");
             match key {
                 // The bound makes the conversion exact.
-                "key" => meta.key = u8::try_from(number(value, &path, u8::MAX.into())?).unwrap_or(u8::MAX),
+                "key" => {
+                    meta.key =
+                        u8::try_from(number(value, &path, u8::MAX.into())?).unwrap_or(u8::MAX)
+                }
                 _ => meta.value = text_of(value, &path)?,
             }
         }
@@ -109,12 +118,22 @@ fn bootloader(node: &Node, path: &str) -> Result<String, SchematicError> {
 }
 
 /// The known keys of a mapping with their values; null is an empty mapping.
-fn fields<'n>(node: &'n Node, place: &str, known: &[&str]) -> Result<Vec<(&'n str, &'n Node)>, SchematicError> {
+fn fields<'n>(
+    node: &'n Node,
+    place: &str,
+    known: &[&str],
+) -> Result<Vec<(&'n str, &'n Node)>, SchematicError> {
     if node.is_null() {
         return Ok(Vec::new());
     }
-    let named = if place.is_empty() { "the schematic" } else { place };
-    let entries = node.as_map().ok_or_else(|| wrong(node, named, "a mapping"))?;
+    let named = if place.is_empty() {
+        "the schematic"
+    } else {
+        place
+    };
+    let entries = node
+        .as_map()
+        .ok_or_else(|| wrong(node, named, "a mapping"))?;
     let mut fields = Vec::with_capacity(entries.len());
     for entry in entries {
         if !known.contains(&entry.key.as_str()) {
@@ -139,7 +158,9 @@ fn list<'n>(node: &'n Node, path: &str) -> Result<&'n [Node], SchematicError> {
 
 /// Any scalar as its text, as go-yaml puts numbers and booleans into string fields; null is "".
 fn text_of(node: &Node, path: &str) -> Result<String, SchematicError> {
-    let scalar = node.as_scalar().ok_or_else(|| wrong(node, path, "a string"))?;
+    let scalar = node
+        .as_scalar()
+        .ok_or_else(|| wrong(node, path, "a string"))?;
     match node.is_null() {
         true => Ok(String::new()),
         false => Ok(scalar.text.clone()),
@@ -185,10 +206,17 @@ fn options(node: &Node, path: &str) -> Result<Vec<(String, Emit)>, SchematicErro
     if node.is_null() {
         return Ok(Vec::new());
     }
-    let entries = node.as_map().ok_or_else(|| wrong(node, path, "a mapping"))?;
+    let entries = node
+        .as_map()
+        .ok_or_else(|| wrong(node, path, "a mapping"))?;
     let mut pairs = entries
         .iter()
-        .map(|entry| Ok((entry.key.clone(), free(&entry.value, &format!("{path}.{}", entry.key))?)))
+        .map(|entry| {
+            Ok((
+                entry.key.clone(),
+                free(&entry.value, &format!("{path}.{}", entry.key))?,
+            ))
+        })
         .collect::<Result<Vec<_>, SchematicError>>()?;
     yaml::sort_keys(&mut pairs);
     Ok(pairs)

@@ -136,6 +136,13 @@ fn write_literal(out: &mut String, text: &str, indent: usize) {
     out.push('\n');
 }
 
+/// A string in double quotes, escaped as Go escapes it.
+pub fn double_quoted(text: &str) -> String {
+    let mut out = String::new();
+    write_double(&mut out, text);
+    out
+}
+
 fn write_double(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -226,7 +233,8 @@ fn block_indicators(text: &str, chars: &[char]) -> bool {
     chars.iter().enumerate().any(|(at, c)| match (at, c) {
         (
             0,
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`',
+            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+            | '@' | '`',
         ) => true,
         (0, '?' | ':' | '-') => blank_at(1),
         (_, ':') => blank_at(at + 1),
@@ -311,7 +319,10 @@ mod tests {
         let doc = [(
             "a".to_owned(),
             Emit::List(vec![
-                Emit::Map(vec![("k".into(), text("x\ny\n")), ("e".into(), Emit::Map(Vec::new()))]),
+                Emit::Map(vec![
+                    ("k".into(), text("x\ny\n")),
+                    ("e".into(), Emit::Map(Vec::new())),
+                ]),
                 text("p\nq"),
                 text("  lead\nz\n\n"),
                 Emit::List(vec![Emit::Bare("1".into()), Emit::List(Vec::new())]),

@@ -10,8 +10,8 @@ mod words;
 
 use std::fmt;
 
-pub use emit::{Emit, EmittedStyle, emit, scalar_style};
-pub use load::{parse_documents, parse_single};
+pub use emit::{Emit, EmittedStyle, double_quoted, emit, scalar_style};
+pub use load::{parse_documents, parse_single, without_comments};
 pub use resolve::{Resolved, is_base60, is_old_bool, resolve};
 pub use words::{go_float, nearest, sort_keys};
 
@@ -165,7 +165,9 @@ mod tests {
 
     #[test]
     fn debug_shows_keys_and_no_value() {
-        let node = parse_single("a: hunter2\nb: [hunter2, {c: 1}]\n").unwrap().unwrap();
+        let node = parse_single("a: hunter2\nb: [hunter2, {c: 1}]\n")
+            .unwrap()
+            .unwrap();
         assert_eq!(
             format!("{node:?}"),
             r#"{"a": (scalar), "b": [(scalar), {"c": (scalar)}]}"#
@@ -181,7 +183,15 @@ mod tests {
         assert_eq!(
             kinds,
             [
-                "a number", "a number", "a string", "a boolean", "null", "a date", "a string", "a mapping", "a list",
+                "a number",
+                "a number",
+                "a string",
+                "a boolean",
+                "null",
+                "a date",
+                "a string",
+                "a mapping",
+                "a list",
                 "a string"
             ]
         );
@@ -189,7 +199,9 @@ mod tests {
 
     #[test]
     fn a_tag_decides_the_type() {
-        let node = parse_single("[!!str 1, !!int '1', !custom 1]").unwrap().unwrap();
+        let node = parse_single("[!!str 1, !!int '1', !custom 1]")
+            .unwrap()
+            .unwrap();
         let kinds: Vec<_> = node.as_list().unwrap().iter().map(Node::kind).collect();
         assert_eq!(kinds, ["a string", "a number", "a string"]);
     }

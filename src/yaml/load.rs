@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{At, Entry, Node, Resolved, Scalar, Value, YamlError};
 
@@ -15,11 +15,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<Node>, YamlError> {
     let mut loader = Loader::default();
     let options = granit_parser::options! { emit_comments: false };
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| YamlError {
-            at: at(error.marker()),
-            // Granit's messages name the rule, never the text.
-            problem: error.kind().to_string(),
-        })?;
+        let (event, span) = event.map_err(syntax)?;
         loader.take(event, &span)?;
     }
     Ok(loader.documents)
@@ -33,9 +29,33 @@ pub fn parse_single(text: &str) -> Result<Option<Node>, YamlError> {
     let mut documents = parse_documents(text)?.into_iter();
     let first = documents.next();
     match documents.next() {
-        Some(second) => Err(problem(second.at, "a second document; only one is read here")),
+        Some(second) => Err(problem(
+            second.at,
+            "a second document; only one is read here",
+        )),
         None => Ok(first),
     }
+}
+
+/// The text with its comments taken out; every line keeps its number.
+///
+/// # Errors
+/// Broken syntax.
+pub fn without_comments(text: &str) -> Result<String, YamlError> {
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    // A long comment is no attack here: the text is in memory already.
+    let options = granit_parser::options! { max_buffered_comment_events: text.len() };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(syntax)?;
+        let (Event::Comment(..), Some(range)) = (event, span.byte_range()) else {
+            continue;
+        };
+        out.push_str(text.get(done..range.start).unwrap_or_default());
+        done = range.end.max(done);
+    }
+    out.push_str(&text[done..]);
+    Ok(out)
 }
 
 #[derive(Default)]
@@ -73,7 +93,9 @@ impl Loader {
             }
             Event::Alias(id) => {
                 let target = self.anchors.get(&id);
-                let node = target.cloned().ok_or_else(|| problem(at, "an alias inside its own anchor"))?;
+                let node = target
+                    .cloned()
+                    .ok_or_else(|| problem(at, "an alias inside its own anchor"))?;
                 self.copied += size(&node);
                 if self.copied > ALIASED_NODES_MAX {
                     return Err(problem(at, "aliases expand to too many values"));
@@ -90,12 +112,21 @@ impl Loader {
     }
 
     fn start(&mut self, anchor: usize, at: At, content: Content) {
-        self.open.push(Open { anchor, at, content });
+        self.open.push(Open {
+            anchor,
+            at,
+            content,
+        });
     }
 
     fn end(&mut self) -> Result<(), YamlError> {
         // The parser sends an end only after its start.
-        let Some(Open { anchor, at, content }) = self.open.pop() else {
+        let Some(Open {
+            anchor,
+            at,
+            content,
+        }) = self.open.pop()
+        else {
             return Ok(());
         };
         let value = match content {
@@ -136,7 +167,10 @@ fn entries(pairs: Vec<(Node, Option<Node>)>) -> Result<Vec<Entry>, YamlError> {
             continue;
         }
         if let Some(first) = entries.iter().find(|entry| entry.key == scalar.text) {
-            let text = format!("key {:?} is already set on line {}", scalar.text, first.key_at.line);
+            let text = format!(
+                "key {:?} is already set on line {}",
+                scalar.text, first.key_at.line
+            );
             return Err(problem(key.at, text));
         }
         entries.push(Entry {
@@ -161,10 +195,13 @@ fn merge(entries: &mut Vec<Entry>, source: Node) -> Result<(), YamlError> {
             }
             Ok(())
         }
-        Value::List(sources) if sources.iter().all(|source| source.as_map().is_some()) => {
-            sources.into_iter().try_for_each(|source| merge(entries, source))
-        }
-        _ => Err(problem(source.at, "<< takes a mapping or a list of mappings")),
+        Value::List(sources) if sources.iter().all(|source| source.as_map().is_some()) => sources
+            .into_iter()
+            .try_for_each(|source| merge(entries, source)),
+        _ => Err(problem(
+            source.at,
+            "<< takes a mapping or a list of mappings",
+        )),
     }
 }
 
@@ -190,6 +227,14 @@ fn at(marker: &Marker) -> At {
     }
 }
 
+fn syntax(error: ScanError) -> YamlError {
+    YamlError {
+        at: at(error.marker()),
+        // Granit's messages name the rule, never the text.
+        problem: error.kind().to_string(),
+    }
+}
+
 fn problem(at: At, problem: impl Into<String>) -> YamlError {
     YamlError {
         at,
@@ -209,10 +254,12 @@ mod tests {
     }
 
     fn text<'a>(node: &'a Node, path: &str) -> &'a str {
-        let node = path.split('.').fold(node, |node, key| match key.parse::<usize>() {
-            Ok(index) => &node.as_list().unwrap()[index],
-            Err(_) => node.get(key).unwrap(),
-        });
+        let node = path
+            .split('.')
+            .fold(node, |node, key| match key.parse::<usize>() {
+                Ok(index) => &node.as_list().unwrap()[index],
+                Err(_) => node.get(key).unwrap(),
+            });
         &node.as_scalar().unwrap().text
     }
 
@@ -221,19 +268,25 @@ mod tests {
         let node = one("# c\na:\n  - b: |\n      x\n      y\n    'c': d\n");
         assert_eq!(text(&node, "a.0.b"), "x\ny\n");
         assert_eq!(text(&node, "a.0.c"), "d");
-        let entry = &node.get("a").unwrap().as_list().unwrap()[0].as_map().unwrap()[1];
+        let entry = &node.get("a").unwrap().as_list().unwrap()[0]
+            .as_map()
+            .unwrap()[1];
         assert_eq!((entry.key_at.line, entry.key_at.column), (6, 5));
     }
 
     #[test]
     fn a_key_used_twice_is_an_error_with_both_lines() {
         let error = parse_single("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!(error.to_string(), "line 3, column 1: key \"a\" is already set on line 1");
+        assert_eq!(
+            error.to_string(),
+            "line 3, column 1: key \"a\" is already set on line 1"
+        );
     }
 
     #[test]
     fn aliases_and_merge_keys_are_followed() {
-        let node = one("base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: {<<: [*b, {z: 4}]}\nthree: *b\n");
+        let node =
+            one("base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: {<<: [*b, {z: 4}]}\nthree: *b\n");
         assert_eq!((text(&node, "one.x"), text(&node, "one.y")), ("1", "3"));
         assert_eq!((text(&node, "two.y"), text(&node, "two.z")), ("2", "4"));
         assert_eq!(text(&node, "three.x"), "1");
@@ -252,6 +305,16 @@ mod tests {
             let error = parse_single(yaml).unwrap_err().to_string();
             assert!(error.contains(wanted), "{yaml:?}: {error}");
         }
+    }
+
+    #[test]
+    fn comments_go_and_lines_stay() {
+        let text = "# top\na: 1 # x\nb: |\n  # text\n  y\n\nc: '# no' #yes\n# end";
+        let bare = "\na: 1 \nb: |\n  # text\n  y\n\nc: '# no' \n";
+        assert_eq!(without_comments(text).unwrap(), bare);
+        assert!(without_comments("a: {b: ${A}}").is_err());
+        let long = format!("a:\n{}  - b\n", "  # line\n".repeat(500));
+        assert_eq!(without_comments(&long).unwrap().lines().count(), 502);
     }
 
     #[test]
