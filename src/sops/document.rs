@@ -62,7 +62,9 @@ struct Skipping {
 /// Broken YAML, aliases, keys that are no strings, a document that is no mapping.
 pub(super) fn scan(text: &str) -> Result<Scan, SopsError> {
     let mut scan = Scan::default();
-    for event in Parser::new_from_str(text) {
+    // A long comment is no attack here: the text is in memory already.
+    let options = granit_parser::options! { max_buffered_comment_events: text.len() };
+    for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
             let at = At {
                 line: error.marker().line(),

@@ -1,1 +1,4 @@
-//! (placeholder)
+//! talhelper's talconfig.yaml, rendered without talhelper.
+
+pub mod dotenv;
+pub mod envsubst;

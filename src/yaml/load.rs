@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{At, Entry, Node, Resolved, Scalar, Value, YamlError};
 
@@ -15,11 +15,7 @@ pub fn parse_documents(text: &str) -> Result<Vec<Node>, YamlError> {
     let mut loader = Loader::default();
     let options = granit_parser::options! { emit_comments: false };
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| YamlError {
-            at: at(error.marker()),
-            // Granit's messages name the rule, never the text.
-            problem: error.kind().to_string(),
-        })?;
+        let (event, span) = event.map_err(syntax)?;
         loader.take(event, &span)?;
     }
     Ok(loader.documents)
@@ -39,6 +35,27 @@ pub fn parse_single(text: &str) -> Result<Option<Node>, YamlError> {
         )),
         None => Ok(first),
     }
+}
+
+/// The text with its comments taken out; every line keeps its number.
+///
+/// # Errors
+/// Broken syntax.
+pub fn without_comments(text: &str) -> Result<String, YamlError> {
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    // A long comment is no attack here: the text is in memory already.
+    let options = granit_parser::options! { max_buffered_comment_events: text.len() };
+    for event in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = event.map_err(syntax)?;
+        let (Event::Comment(..), Some(range)) = (event, span.byte_range()) else {
+            continue;
+        };
+        out.push_str(text.get(done..range.start).unwrap_or_default());
+        done = range.end.max(done);
+    }
+    out.push_str(&text[done..]);
+    Ok(out)
 }
 
 #[derive(Default)]
@@ -210,6 +227,14 @@ fn at(marker: &Marker) -> At {
     }
 }
 
+fn syntax(error: ScanError) -> YamlError {
+    YamlError {
+        at: at(error.marker()),
+        // Granit's messages name the rule, never the text.
+        problem: error.kind().to_string(),
+    }
+}
+
 fn problem(at: At, problem: impl Into<String>) -> YamlError {
     YamlError {
         at,
@@ -280,6 +305,16 @@ mod tests {
             let error = parse_single(yaml).unwrap_err().to_string();
             assert!(error.contains(wanted), "{yaml:?}: {error}");
         }
+    }
+
+    #[test]
+    fn comments_go_and_lines_stay() {
+        let text = "# top\na: 1 # x\nb: |\n  # text\n  y\n\nc: '# no' #yes\n# end";
+        let bare = "\na: 1 \nb: |\n  # text\n  y\n\nc: '# no' \n";
+        assert_eq!(without_comments(text).unwrap(), bare);
+        assert!(without_comments("a: {b: ${A}}").is_err());
+        let long = format!("a:\n{}  - b\n", "  # line\n".repeat(500));
+        assert_eq!(without_comments(&long).unwrap().lines().count(), 502);
     }
 
     #[test]

@@ -1,3 +1,4 @@
 //! The integration tests, as one binary: linking it once is what takes time.
 
 mod protocol;
+mod flash;

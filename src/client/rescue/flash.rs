@@ -327,13 +327,13 @@ struct State {
     done: u64,
     total: Option<u64>,
     began: Instant,
-    told: Instant,
+    told: Option<Instant>,
 }
 
 impl<'a> Meter<'a> {
     fn new(tell: OnProgress<'a>) -> Self {
         let now = Instant::now();
-        Self { tell, state: Mutex::new(State { phase: Phase::Prepare, done: 0, total: None, began: now, told: now }) }
+        Self { tell, state: Mutex::new(State { phase: Phase::Prepare, done: 0, total: None, began: now, told: None }) }
     }
 
     fn phase(&self) -> Phase {
@@ -343,7 +343,7 @@ impl<'a> Meter<'a> {
     fn begin(&self, phase: Phase, total: Option<u64>) {
         let now = Instant::now();
         let shown = self.change(|state| {
-            *state = State { phase, done: 0, total, began: now, told: now };
+            *state = State { phase, done: 0, total, began: now, told: None };
             state.shown(now)
         });
         (self.tell)(shown);
@@ -357,9 +357,9 @@ impl<'a> Meter<'a> {
         let now = Instant::now();
         let shown = self.change(|state| {
             state.done += bytes;
-            let due = state.total == Some(state.done) || now - state.told >= TELL_EVERY;
+            let due = state.total == Some(state.done) || state.told.is_none_or(|told| now - told >= TELL_EVERY);
             due.then(|| {
-                state.told = now;
+                state.told = Some(now);
                 state.shown(now)
             })
         });

@@ -122,7 +122,7 @@ fn without(range: Range<u64>, extents: &[Extent]) -> Vec<Range<u64>> {
 
 fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let starts = (range.start / CHUNK..range.end.div_ceil(CHUNK)).map(|index| index * CHUNK);
-    starts.map(move |start| start.max(range.start)..(start + CHUNK).min(range.end))
+    starts.map(move |start| start.max(range.start)..(start + CHUNK).min(range.end)).filter(|chunk| !chunk.is_empty())
 }
 
 /// What one answer of the remote side stands for, at most, in bytes.

@@ -293,4 +293,4 @@ fn user_data(text: &str) -> UserData {
 
 #[cfg(test)]
 #[path = "facts/tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -272,8 +272,8 @@ fn said(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(" ({why})") }
 }
 
-/// No Talos disk image is smaller; a disk below this is surely the wrong one.
-const MIN_DISK: u64 = 64 << 20;
+/// A card reader without a card, a loop device without a file: the first and the last MiB must at least be two.
+const MIN_DISK: u64 = 2 << 20;
 
 #[cfg(test)]
 #[path = "refuse/tests.rs"]
