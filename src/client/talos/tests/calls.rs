@@ -197,7 +197,7 @@ async fn a_reset_names_exactly_what_to_wipe() {
 async fn a_long_log_keeps_its_end_and_a_stalled_one_what_came() {
     let piece = |text: String| common::Data {
         metadata: None,
-        bytes: text.into_bytes().into(),
+        bytes: text.into_bytes(),
     };
     let (_pretend, node) = node_with(move |path, _| match path {
         "/machine.MachineService/Logs" => {

@@ -162,3 +162,66 @@ async fn an_old_node_does_not_know_the_new_services() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rpc(Code::Unimplemented));
 }
+
+/// A node that never answers an upgrade, and asks to be asked every few milliseconds.
+async fn node_that_hangs(
+    also: impl Fn(&str, Bytes) -> Reply + Send + Sync + 'static,
+) -> (Pretend, Node) {
+    let (pretend, mut node) = node_with(move |path, request| match path {
+        "/cosi.resource.State/Get" => also(path, request),
+        _ => Reply::Hang(Vec::new()),
+    })
+    .await;
+    node.pulse = Pulse {
+        every: Duration::from_millis(20),
+        within: Duration::from_millis(100),
+    };
+    (pretend, node)
+}
+
+fn an_upgrade() -> UpgradeRequest {
+    UpgradeRequest {
+        image: IMAGE.to_owned(),
+        preserve: false,
+        force: true,
+        stage: false,
+        powercycle: false,
+    }
+}
+
+#[tokio::test]
+async fn a_long_call_does_not_outlive_a_node_that_hangs() {
+    let (_pretend, node) = node_that_hangs(|_, _| Reply::Hang(Vec::new())).await;
+    let error = node.upgrade(&an_upgrade(), SOON).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TalosError::Silent {
+                method: "Upgrade",
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.is_transient() && error.may_have_taken_effect());
+    let error = node
+        .lifecycle_upgrade(IMAGE, Store::System, SOON, |_| {})
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn a_long_call_waits_for_a_node_that_answers_anything_else() {
+    for also in [healthy as fn(&str, Bytes) -> Reply, |_: &str, _: Bytes| {
+        refuse(Status::permission_denied("not authorized"))
+    }] {
+        let (pretend, node) = node_that_hangs(also).await;
+        let error = node
+            .upgrade(&an_upgrade(), Duration::from_millis(500))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rpc(Code::DeadlineExceeded));
+        assert!(pretend.paths().len() > 4, "{:?}", pretend.paths());
+    }
+}
