@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
+use kube::client::AuthError;
 use kube::config::{
     AuthInfo, Cluster as KubeCluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError,
 };
@@ -126,11 +127,14 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
     let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
     match made {
         Ok(Ok(client)) => Ok((client, server)),
-        Ok(Err(error)) if plugins.is_empty() => Err(failed(error.to_string())),
-        Ok(Err(error)) => Err(failed(format!(
+        Ok(Err(kube::Error::Auth(AuthError::AuthExecRun { out, .. }))) => {
+            Err(failed(plugin_failed(&plugins.join(" or "), &out)))
+        }
+        Ok(Err(kube::Error::Auth(error))) if !plugins.is_empty() => Err(failed(format!(
             "credential plugin {}: {error}",
             plugins.join(" or ")
         ))),
+        Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed("the credential plugin broke off".to_owned())),
     }
 }
@@ -156,6 +160,16 @@ fn check_server(server: &str) -> Result<(), KubernetesError> {
         (Some("https" | "http"), None) => wrong("it has no port"),
         (Some(_), _) => wrong("its scheme is not https"),
     }
+}
+
+/// What a plugin complained of; never what it printed as its result, nor the arguments and variables it was given.
+fn plugin_failed(command: &str, output: &std::process::Output) -> String {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let complaint: String = complaint.trim().chars().take(300).collect();
+    format!(
+        "credential plugin {command} ended with {}: {complaint}",
+        output.status
+    )
 }
 
 /// What is wrong, without the pieces of the file that a parser quotes.

@@ -3,8 +3,9 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::wire::common::Metadata;
 use crate::wire::cosi::state_client::StateClient;
@@ -58,6 +59,20 @@ impl Node {
         match tokio::time::timeout(within, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.failed(method, within, &status)),
+            Err(_) => Err(self.late(method, within)),
+        }
+    }
+
+    /// The next message of a stream that ends at `end`; `None` when the node ended it.
+    pub(super) async fn next<T>(
+        &self,
+        method: &'static str,
+        within: Duration,
+        end: Instant,
+        stream: &mut Streaming<T>,
+    ) -> Result<Option<T>, TalosError> {
+        match timeout_at(end, stream.message()).await {
+            Ok(message) => message.map_err(|status| self.failed(method, within, &status)),
             Err(_) => Err(self.late(method, within)),
         }
     }

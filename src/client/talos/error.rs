@@ -116,6 +116,16 @@ pub enum TalosError {
         /// The deadline.
         within: Duration,
     },
+    /// The node stopped answering anything during a long call; whether the call took effect is unknown.
+    #[error("calling {method} on {address}: the node stopped answering for {lasted:?}")]
+    Silent {
+        /// The RPC.
+        method: &'static str,
+        /// The peer.
+        address: Address,
+        /// For how long.
+        lasted: Duration,
+    },
     /// The node answered with an error.
     #[error("calling {method} on {address}: {code:?}: {message}")]
     Rpc {
@@ -175,7 +185,8 @@ impl TalosError {
             | Self::Connecting { .. }
             | Self::ConnectTimeout { .. }
             | Self::Http2 { .. }
-            | Self::Disconnected { .. } => ErrorKind::Unreachable,
+            | Self::Disconnected { .. }
+            | Self::Silent { .. } => ErrorKind::Unreachable,
             Self::Credentials { .. } => ErrorKind::Credentials,
             Self::Tls { source, .. } => kind_of_tls(source),
             Self::Deadline { .. } => ErrorKind::Rpc(Code::DeadlineExceeded),
@@ -192,6 +203,7 @@ impl TalosError {
             | Self::ConnectTimeout { .. }
             | Self::Http2 { .. }
             | Self::Disconnected { .. }
+            | Self::Silent { .. }
             | Self::Deadline { .. } => true,
             // getaddrinfo: "Temporary failure in name resolution" (EAI_AGAIN) has no error kind of its own.
             Self::Resolving { source, .. } => source.to_string().contains("emporary failure"),
@@ -234,6 +246,7 @@ impl TalosError {
         matches!(
             self,
             Self::Disconnected { .. }
+                | Self::Silent { .. }
                 | Self::Deadline { .. }
                 | Self::Answer { .. }
                 | Self::Rpc {

@@ -1,7 +1,7 @@
 //! What a node reports while it works: sequences, phases, tasks, stages.
 
 use prost::Message as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tonic::Streaming;
 
 use crate::wire::machine;
@@ -123,11 +123,11 @@ impl EventStream {
     /// `Deadline` when the time is up; `Disconnected` when the connection is lost, also a way to go down.
     pub async fn next(&mut self) -> Result<Option<Event>, TalosError> {
         loop {
-            let event = match timeout_at(self.end, self.stream.message()).await {
-                Ok(Ok(Some(event))) => event,
-                Ok(Ok(None)) => return Ok(None),
-                Ok(Err(status)) => return Err(self.node.failed(METHOD, self.within, &status)),
-                Err(_) => return Err(self.node.late(METHOD, self.within)),
+            let next = self
+                .node
+                .next(METHOD, self.within, self.end, &mut self.stream);
+            let Some(event) = self.node.while_alive(METHOD, next).await? else {
+                return Ok(None);
             };
             self.node.no_error_in(METHOD, event.metadata())?;
             // The first message is an empty hello.

@@ -13,6 +13,7 @@ mod events;
 mod link;
 mod machine;
 mod maintenance;
+mod pulse;
 mod resources;
 mod state;
 mod stream;
@@ -32,6 +33,7 @@ use tonic::transport::Channel;
 use crate::talos::talosconfig::ClientCredentials;
 use dial::Dialled;
 use link::Observer;
+use pulse::Pulse;
 
 pub use address::{Address, AddressError, DEFAULT_PORT};
 pub use detect::{Answer, Candidate, Detected, detect};
@@ -76,6 +78,7 @@ pub struct Node {
     channel: Channel,
     link: Arc<Link>,
     within: Duration,
+    pulse: Pulse,
 }
 
 /// The connection below the channel.
@@ -112,6 +115,7 @@ impl Node {
                 server,
             }),
             within: CALL_DEADLINE,
+            pulse: Pulse::default(),
         })
     }
 

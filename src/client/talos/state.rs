@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::talos::secret::Secret;
@@ -57,11 +57,8 @@ impl Node {
         let mut stream = self.call(METHOD, self.within, call).await?;
         let mut found = Vec::new();
         loop {
-            let item = match timeout_at(end, stream.message()).await {
-                Ok(Ok(Some(item))) => item,
-                Ok(Ok(None)) => return Ok(found),
-                Ok(Err(status)) => return Err(self.failed(METHOD, self.within, &status)),
-                Err(_) => return Err(self.late(METHOD, self.within)),
+            let Some(item) = self.next(METHOD, self.within, end, &mut stream).await? else {
+                return Ok(found);
             };
             let resource = item.resource.unwrap_or_default();
             let id = resource

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tonic::{Response, Status, Streaming};
 
 use crate::wire::common::{ContainerDriver, Data};
@@ -115,20 +115,16 @@ impl Node {
         let end = Instant::now() + self.within;
         let mut stream = self.call(method, self.within, call).await?;
         let mut bytes = VecDeque::new();
-        let mut cut = false;
+        let (mut cut, mut unfinished) = (false, false);
         loop {
-            let data = match timeout_at(end, stream.message()).await {
-                Ok(Ok(Some(data))) => data,
-                Ok(Ok(None)) => break,
-                Ok(Err(status)) => return Err(self.failed(method, self.within, &status)),
-                Err(_) if keep == Keep::All => return Err(self.late(method, self.within)),
-                Err(_) => {
-                    return Ok(Collected {
-                        bytes: bytes.into(),
-                        cut,
-                        unfinished: true,
-                    });
+            let data = match self.next(method, self.within, end, &mut stream).await {
+                Ok(Some(data)) => data,
+                Ok(None) => break,
+                Err(TalosError::Deadline { .. }) if keep == Keep::Tail => {
+                    unfinished = true;
+                    break;
                 }
+                Err(error) => return Err(error),
             };
             self.no_error_in(method, data.metadata())?;
             bytes.extend(data.bytes);
@@ -145,7 +141,7 @@ impl Node {
         Ok(Collected {
             bytes: bytes.into(),
             cut,
-            unfinished: false,
+            unfinished,
         })
     }
 }

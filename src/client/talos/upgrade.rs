@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::wire::common::{ContainerDriver, ContainerdInstance, ContainerdNamespace};
 use crate::wire::machine;
@@ -84,9 +84,8 @@ impl Node {
             reboot_mode: reboot_mode.into(),
         };
         let mut client = self.machine_service();
-        let answer = self
-            .call(METHOD, within, client.upgrade(request(message, within)))
-            .await?;
+        let call = self.call(METHOD, within, client.upgrade(request(message, within)));
+        let answer = self.while_alive(METHOD, call).await?;
         let actor_id = self.only(METHOD, answer.messages)?.actor_id;
         Ok(UpgradeAccepted { actor_id })
     }
@@ -114,15 +113,14 @@ impl Node {
             .await?;
         let mut name = None;
         loop {
-            match timeout_at(end, stream.message()).await {
-                Ok(Ok(Some(answer))) => match answer.response {
+            let next = self.next(METHOD, within, end, &mut stream);
+            match self.while_alive(METHOD, next).await? {
+                Some(answer) => match answer.response {
                     Some(Pulled::Name(pulled)) => name = Some(pulled),
                     Some(Pulled::PullProgress(step)) => progress(step.into()),
                     None => {}
                 },
-                Ok(Ok(None)) => break,
-                Ok(Err(status)) => return Err(self.failed(METHOD, within, &status)),
-                Err(_) => return Err(self.late(METHOD, within)),
+                None => break,
             }
         }
         name.ok_or_else(|| self.nonsense(METHOD, "the pull ended without a name"))
@@ -154,13 +152,9 @@ impl Node {
             .await?;
         let mut tail = String::new();
         loop {
-            let answer = match timeout_at(end, stream.message()).await {
-                Ok(Ok(Some(answer))) => answer,
-                Ok(Ok(None)) => {
-                    return Err(self.nonsense(METHOD, "the stream ended without an exit code"));
-                }
-                Ok(Err(status)) => return Err(self.failed(METHOD, within, &status)),
-                Err(_) => return Err(self.late(METHOD, within)),
+            let next = self.next(METHOD, within, end, &mut stream);
+            let Some(answer) = self.while_alive(METHOD, next).await? else {
+                return Err(self.nonsense(METHOD, "the stream ended without an exit code"));
             };
             match answer.progress.and_then(|progress| progress.response) {
                 Some(Installed::Message(piece)) => {

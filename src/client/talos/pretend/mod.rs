@@ -38,9 +38,12 @@ pub(crate) enum Reply {
 pub(crate) struct Pretend {
     pub(crate) address: Address,
     /// Paths of the calls in order, with their metadata keys.
-    pub(crate) calls: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    pub(crate) calls: Calls,
     task: tokio::task::JoinHandle<()>,
 }
+
+/// Paths of calls in order, with the keys of their metadata.
+pub(crate) type Calls = Arc<Mutex<Vec<(String, Vec<String>)>>>;
 
 type Script = dyn Fn(&str, Bytes) -> Reply + Send + Sync;
 
@@ -95,7 +98,7 @@ impl Pretend {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
         let acceptor = TlsAcceptor::from(Arc::new(server_config(leaf, clients)));
-        let calls = Arc::default();
+        let calls = Calls::default();
         let task = tokio::spawn(serve(
             listener,
             acceptor,
@@ -149,12 +152,7 @@ pub(crate) fn server_config(leaf: Leaf, clients: Clients<'_>) -> ServerConfig {
     config
 }
 
-async fn serve(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    script: Arc<Script>,
-    calls: Arc<Mutex<Vec<(String, Vec<String>)>>>,
-) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Script>, calls: Calls) {
     let cut = tokio_util::sync::CancellationToken::new();
     let accepted = {
         let cut = cut.clone();
