@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("tfplugin", &["wire"]),
-    ("talos", &[]),
-    ("sops", &[]),
+    ("yaml", &[]),
+    ("talos", &["yaml"]),
+    ("sops", &["yaml"]),
     ("disk_image", &[]),
-    ("talhelper", &["talos", "sops"]),
+    ("talhelper", &["yaml", "talos", "sops"]),
     ("node", &["talos", "talhelper"]),
     ("client", &["wire", "talos", "disk_image"]),
     ("provision", &["talos", "node", "client", "disk_image"]),
     ("provider", &["tfplugin", "talos", "sops", "talhelper", "disk_image", "node", "client", "provision"]),
-    ("sim", &["wire", "talos", "disk_image"]),
+    ("sim", &["wire", "yaml", "talos", "disk_image"]),
 ];
 
 /// Words that a layer must not contain, in code or text.
