@@ -43,7 +43,9 @@ pub(super) struct Dialled {
     pub(super) server: ServerCertificate,
 }
 
-type Session = Watched<TlsStream<Sniffed<TcpStream>>>;
+type Tls = TlsStream<Sniffed<TcpStream>>;
+
+type Session = Watched<Tls>;
 
 /// Hands out one connection, once: a channel must not quietly reconnect to whatever answers after a reboot.
 struct Once(Option<Session>);
@@ -53,63 +55,102 @@ struct Once(Option<Session>);
 #[error("the connection is over")]
 struct Over;
 
+/// One attempt, with what its failures are told in.
+struct Attempt<'a> {
+    address: &'a Address,
+    handshake: Handshake,
+    within: Duration,
+    end: Instant,
+}
+
 /// Opens a channel: name, TCP, TLS, first sign of life.
 pub(super) async fn dial(
     address: &Address,
     trust: &Trust,
     within: Duration,
 ) -> Result<Dialled, TalosError> {
-    let end = Instant::now() + within;
-    let late = |step: &'static str| TalosError::ConnectTimeout {
-        address: address.clone(),
-        step,
-        within,
-    };
     let handshake = Handshake::new(trust).map_err(|source| TalosError::Credentials {
         address: address.clone(),
         source,
     })?;
-    let name = server_name(address)?;
-    let tcp = timeout_at(end, connect_tcp(address, within))
-        .await
-        .map_err(|_| late("the TCP connection"))??;
-    let (sniffed, banner) = Sniffed::new(tcp);
-    let failed = |failure: TlsFailure| TalosError::Tls {
-        address: address.clone(),
-        source: named(failure, banner.foreign()),
+    let attempt = Attempt {
+        address,
+        handshake,
+        within,
+        end: Instant::now() + within,
     };
-    let mut tls = match timeout_at(end, handshake.run(name, sniffed)).await {
-        Ok(ran) => ran.map_err(&failed)?,
-        Err(_) => {
-            return Err(match banner.foreign() {
-                Some(banner) => failed(TlsFailure::NotTls { banner }),
-                None => late("the TLS handshake"),
-            });
-        }
-    };
-    let broken = |error: io::Error| failed(handshake.failure(error, &address.host));
-    listen_first(&mut tls, &broken).await?;
-    let (watched, mut observer) = Watched::new(tls);
-    let opened = timeout_at(end, open_http2(address, watched))
-        .await
-        .map_err(|_| late("the HTTP/2 session"))?;
-    let channel = opened.map_err(|error| match observer.now() {
-        Progress::Failed(cause) => broken(again(&cause)),
-        _ => error,
-    })?;
-    match timeout_at(end, observer.first_sign()).await {
-        Ok(Progress::Failed(error)) => return Err(broken(again(&error))),
-        Ok(Progress::Ended) => return Err(failed(TlsFailure::Closed)),
-        Ok(_) => {}
-        Err(_) => return Err(late("the first HTTP/2 frame")),
-    }
-    let server = handshake.seen().ok_or_else(|| failed(TlsFailure::Closed))?;
+    let tls = attempt.tls().await?;
+    let (channel, observer) = attempt.http2(tls).await?;
+    let server = attempt.handshake.seen();
     Ok(Dialled {
         channel,
         observer,
-        handshake,
-        server,
+        server: server.ok_or_else(|| attempt.failed(TlsFailure::Closed))?,
+        handshake: attempt.handshake,
     })
+}
+
+impl Attempt<'_> {
+    async fn tls(&self) -> Result<Tls, TalosError> {
+        let name = server_name(self.address)?;
+        let tcp = timeout_at(self.end, connect_tcp(self.address, self.within))
+            .await
+            .map_err(|_| self.late("the TCP connection"))??;
+        let (sniffed, banner) = Sniffed::new(tcp);
+        let failed = |failure| self.failed(named(failure, banner.foreign()));
+        let mut tls = match timeout_at(self.end, self.handshake.run(name, sniffed)).await {
+            Ok(ran) => ran.map_err(failed)?,
+            Err(_) => {
+                return Err(match banner.foreign() {
+                    Some(banner) => self.failed(TlsFailure::NotTls { banner }),
+                    None => self.late("the TLS handshake"),
+                });
+            }
+        };
+        let until = self.end.min(Instant::now() + LISTEN_FIRST);
+        match timeout_at(until, tls.fill_buf()).await {
+            Ok(Ok([])) => Err(self.failed(TlsFailure::Closed)),
+            Ok(Err(error)) => Err(self.broken(error)),
+            // It spoke, or it lets us speak first.
+            Ok(Ok(_)) | Err(_) => Ok(tls),
+        }
+    }
+
+    async fn http2(&self, tls: Tls) -> Result<(Channel, Observer), TalosError> {
+        let (watched, mut observer) = Watched::new(tls);
+        let opened = timeout_at(self.end, open_http2(self.address, watched))
+            .await
+            .map_err(|_| self.late("the HTTP/2 session"))?;
+        let channel = opened.map_err(|error| match observer.now() {
+            Progress::Failed(cause) => self.broken(again(&cause)),
+            _ => error,
+        })?;
+        match timeout_at(self.end, observer.first_sign()).await {
+            Ok(Progress::Failed(error)) => Err(self.broken(again(&error))),
+            Ok(Progress::Ended) => Err(self.failed(TlsFailure::Closed)),
+            Ok(_) => Ok((channel, observer)),
+            Err(_) => Err(self.late("the first HTTP/2 frame")),
+        }
+    }
+
+    fn late(&self, step: &'static str) -> TalosError {
+        TalosError::ConnectTimeout {
+            address: self.address.clone(),
+            step,
+            within: self.within,
+        }
+    }
+
+    fn failed(&self, source: TlsFailure) -> TalosError {
+        TalosError::Tls {
+            address: self.address.clone(),
+            source,
+        }
+    }
+
+    fn broken(&self, error: io::Error) -> TalosError {
+        self.failed(self.handshake.failure(error, &self.address.host))
+    }
 }
 
 /// The same error once more: `io::Error` cannot be cloned, its TLS cause can.
@@ -191,19 +232,6 @@ fn named(failure: TlsFailure, banner: Option<String>) -> TlsFailure {
             TlsFailure::NotTls { banner }
         }
         (failure, _) => failure,
-    }
-}
-
-async fn listen_first(
-    tls: &mut TlsStream<Sniffed<TcpStream>>,
-    broken: &impl Fn(io::Error) -> TalosError,
-) -> Result<(), TalosError> {
-    match timeout(LISTEN_FIRST, tls.fill_buf()).await {
-        Ok(Ok([])) => Err(broken(io::ErrorKind::UnexpectedEof.into())),
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(broken(error)),
-        // A server that lets us speak first.
-        Err(_) => Ok(()),
     }
 }
 
