@@ -1,4 +1,6 @@
 //! The integration tests, as one binary: linking it once is what takes time.
 
-mod protocol;
+mod acceptance;
 mod flash;
+mod layers;
+mod protocol;
