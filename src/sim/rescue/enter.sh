@@ -2,7 +2,7 @@
 # came over the wire. Its text is rewritten so that /dev, /sys, /proc and a few files mean those below $SIM, the metadata
 # address means the pretend service, and "is it a block device" asks for the mark that the pretend disks carry.
 mark=$(printf '\001')
-before='(^|[^A-Za-z0-9_.}~-])'
+before="(^|[^A-Za-z0-9_.}~$mark-])"
 after='($|[^A-Za-z0-9_-])'
 command=$(printf '%s\n' "$SSH_ORIGINAL_COMMAND" | sed -E \
   -e "s#$SIM#$mark#g" \
