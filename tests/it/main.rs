@@ -4,3 +4,5 @@ mod acceptance;
 mod flash;
 mod layers;
 mod protocol;
+
+mod simulator;

@@ -7,7 +7,7 @@ mod http;
 mod image;
 mod xz;
 
-pub use catalog::{AssetError, Built, Catalog, ImageStore};
+pub use catalog::{Built, Catalog, ImageStore};
 pub(in crate::sim) use catalog::{cmdline, extension_version};
 pub use http::{Factory, serve};
-pub use image::{Image, ImageSize, Recipe};
+pub use image::{ImageSize, Recipe};

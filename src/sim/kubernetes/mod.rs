@@ -19,7 +19,7 @@ use axum::{
 use serde_json::{Value, json};
 
 pub use pods::Pod;
-pub use tls::{TlsListener, listener};
+pub use tls::listener;
 
 use super::{
     cluster::Cluster,

@@ -105,6 +105,7 @@ impl Shared {
             ("SIM_REAL_DD", self.sandbox.real_dd().display().to_string()),
             ("NO_PROXY", "*".to_owned()),
         ];
+        variables.extend(self.sandbox.real_busybox().map(|path| ("SIM_REAL_BUSYBOX", path.display().to_string())));
         variables.extend(self.shell.iter().map(|shell| ("SIM_SHELL", shell.clone())));
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -19,12 +19,14 @@ pub fn write(root: &Path, options: &RescueOptions) -> io::Result<()> {
 fn write_proc(root: &Path, options: &RescueOptions) -> io::Result<()> {
     let put = |name: &str, text: &str| put(&root.join("proc").join(name), text);
     let mounts = mounts(options);
-    put("mounts", &mounts)?;
-    put("self/mounts", &mounts)?;
-    put("self/mountinfo", &mount_info(&mounts))?;
+    // Devices stand here with their real paths, since scripts hand them on; what leaves the host is stripped of the root.
+    let here = |text: &str| text.replace("/dev/sd", &format!("{}/dev/sd", root.display()));
+    put("mounts", &here(&mounts))?;
+    put("self/mounts", &here(&mounts))?;
+    put("self/mountinfo", &here(&mount_info(options, &mounts)))?;
     symlink("/proc/self/fd", root.join("proc/self/fd"))?;
     let swaps: String = options.swaps.iter().map(|name| format!("{name} partition 1048576 0 -2\n")).collect();
-    put("swaps", &format!("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n{swaps}"))?;
+    put("swaps", &here(&format!("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n{swaps}")))?;
     let kilobytes = options.disk_bytes / 1024;
     put("partitions", &format!("major minor  #blocks  name\n\n   8        0 {kilobytes} {}\n", options.disk))?;
     put("meminfo", "MemTotal:       24576000 kB\nMemFree:        22000000 kB\nMemAvailable:   23000000 kB\n")?;
@@ -52,13 +54,23 @@ fn mounts(options: &RescueOptions) -> String {
     format!("{system}{kernel}{more}")
 }
 
-fn mount_info(mounts: &str) -> String {
+fn mount_info(options: &RescueOptions, mounts: &str) -> String {
     let line = |(index, line): (usize, &str)| {
         let mut words = line.split(' ');
         let (device, at, kind) = (words.next()?, words.next()?, words.next()?);
-        Some(format!("{} 1 0:{} / {at} rw - {kind} {device} rw\n", index + 20, index + 20))
+        let number = device.strip_prefix("/dev/").and_then(|name| device_number(options, name));
+        let number = number.unwrap_or_else(|| format!("0:{}", index + 20));
+        Some(format!("{} 1 {number} / {at} rw,relatime shared:1 - {kind} {device} rw\n", index + 20))
     };
     mounts.lines().enumerate().filter_map(line).collect()
+}
+
+/// `8:1` of `sda1`: the machine's disk is 8:0, another one 8:16.
+fn device_number(options: &RescueOptions, name: &str) -> Option<String> {
+    let disk = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let first = if disk == options.disk { 0 } else { 16 };
+    let part: u32 = if disk == name { 0 } else { name[disk.len()..].parse().ok()? };
+    disk.starts_with("sd").then(|| format!("8:{}", first + part))
 }
 
 /// A SCSI disk as sysfs shows it: the real directory below `devices`, links from `class/block`, `block` and `dev/block`.
@@ -102,15 +114,16 @@ fn write_block(root: &Path, options: &RescueOptions, name: &str, number: &str) -
     }
     let runs_here = options.root == RescueRoot::Disk(name.to_owned());
     if runs_here || (own && options.content == DiskContent::OldSystem) {
-        for (index, part) in [(1, format!("{name}1")), (15, format!("{name}15"))] {
-            let number = number.replace(":0", &format!(":{index}"));
-            write_partition(root, &home, &part, index, &number)?;
+        for (index, label) in [(1, "cloudimg-rootfs"), (15, "UEFI")] {
+            let part = format!("{name}{index}");
+            let number = device_number(options, &part).unwrap_or_default();
+            write_partition(root, &home, &part, index, &number, label)?;
         }
     }
     Ok(())
 }
 
-fn write_partition(root: &Path, disk: &str, name: &str, index: u32, number: &str) -> io::Result<()> {
+fn write_partition(root: &Path, disk: &str, name: &str, index: u32, number: &str, label: &str) -> io::Result<()> {
     let at = root.join("sys").join(disk).join(name);
     for (file, text) in [
         ("partition", index.to_string()),
@@ -118,10 +131,12 @@ fn write_partition(root: &Path, disk: &str, name: &str, index: u32, number: &str
         ("start", "2048".to_owned()),
         ("ro", "0".to_owned()),
         ("dev", number.to_owned()),
+        ("uevent", format!("DEVNAME={name}\nDEVTYPE=partition\nPARTN={index}\nPARTNAME={label}")),
     ] {
         put(&at.join(file), &format!("{text}\n"))?;
     }
     fs::create_dir_all(at.join("holders"))?;
+    make_link(&format!("../../{disk}/{name}"), &root.join("sys/dev/block").join(number))?;
     make_link(&format!("../../{disk}/{name}"), &root.join("sys/class/block").join(name))
 }
 

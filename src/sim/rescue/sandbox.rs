@@ -20,6 +20,7 @@ pub struct Sandbox {
     root: PathBuf,
     disk: String,
     real_dd: PathBuf,
+    real_busybox: Option<PathBuf>,
 }
 
 impl Sandbox {
@@ -31,7 +32,7 @@ impl Sandbox {
         }
         let root = root.canonicalize()?;
         let real_dd = which("dd").ok_or_else(|| io::Error::other("this machine has no dd"))?;
-        let sandbox = Self { root, disk: options.disk.clone(), real_dd };
+        let sandbox = Self { root, disk: options.disk.clone(), real_dd, real_busybox: which("busybox") };
         sandbox.make_disks(options)?;
         sandbox.link_tools(options)?;
         sandbox.write_facts(options)?;
@@ -57,6 +58,11 @@ impl Sandbox {
     /// The real `dd`.
     pub fn real_dd(&self) -> &Path {
         &self.real_dd
+    }
+
+    /// The real busybox, when this machine has one.
+    pub fn real_busybox(&self) -> Option<&Path> {
+        self.real_busybox.as_deref()
     }
 
     /// Limits what the disk takes, in bytes from its start; `None` is its size.
@@ -107,7 +113,8 @@ impl Sandbox {
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         fs::write(self.root.join("enter.sh"), ENTER.replace("@WRAPPED@", &WRAPPED.join("|")))?;
         let missing = |name: &&str| !options.missing_tools.iter().any(|gone| gone == name);
-        for name in WRAPPED.iter().filter(|name| missing(name)) {
+        let has_busybox = self.real_busybox.is_some();
+        for name in WRAPPED.iter().filter(|name| missing(name) && (**name != "busybox" || has_busybox)) {
             symlink(&script, bin.join(name))?;
         }
         for name in REAL.iter().filter(|name| missing(name)) {
@@ -173,14 +180,14 @@ const ENTER: &str = include_str!("enter.sh");
 
 /// Tools that `tools.sh` plays.
 const WRAPPED: &[&str] = &[
-    "arch", "blkdiscard", "blockdev", "dd", "dmidecode", "findmnt", "free", "fstrim", "halt", "hostname", "id", "init",
+    "arch", "blkdiscard", "blockdev", "busybox", "dd", "dmidecode", "findmnt", "free", "fstrim", "halt", "hostname", "id", "init",
     "ip", "lsblk", "modprobe", "mount", "nproc", "partprobe", "partx", "poweroff", "reboot", "shutdown", "sudo",
     "swapoff", "sync", "sysctl", "systemctl", "telinit", "udevadm", "umount", "uname", "whoami",
 ];
 
 /// Tools of this machine that the rescue host has too, when they are here.
 const REAL: &[&str] = &[
-    "[", "awk", "base64", "basename", "bash", "blkid", "busybox", "bzip2", "cat", "chmod", "cksum", "cmp", "comm", "cp",
+    "[", "awk", "base64", "basename", "bash", "blkid", "bzip2", "cat", "chmod", "cksum", "cmp", "comm", "cp",
     "curl", "cut", "dash", "date", "diff", "dirname", "echo", "egrep", "env", "expr", "fallocate", "false", "fgrep",
     "file", "find", "fold", "grep", "gunzip", "gzip", "head", "hexdump", "kill", "ln", "logger", "ls", "md5sum",
     "mkdir", "mkfifo", "mktemp", "mv", "nl", "nohup", "numfmt", "od", "openssl", "paste", "perl", "pgrep", "pkill",

@@ -4,7 +4,7 @@ use std::{process::Stdio, sync::Arc};
 
 use russh::{
     Channel, ChannelId,
-    keys::{PrivateKey, PublicKey},
+    keys::PrivateKey,
     server::{self, Auth, ChannelOpenHandle, Handle, Handler, Msg, Session, VerifiedPublicKey},
 };
 use tokio::{
@@ -184,10 +184,12 @@ impl Run {
         let command = self.command.chars().take(120).collect::<String>().replace('\n', "; ");
         self.shared.note(Event::SshExec { command, status: code, bytes_in, bytes_out });
         match (code, status) {
-            (Some(code), _) => drop(handle.exit_status_request(self.channel, code).await),
+            (Some(code), _) => {
+                let _ = handle.exit_status_request(self.channel, code).await;
+            }
             (None, Some(_)) => {
                 let signal = russh::Sig::KILL;
-                drop(handle.exit_signal_request(self.channel, signal, false, String::new(), String::new()).await);
+                let _ = handle.exit_signal_request(self.channel, signal, false, String::new(), String::new()).await;
             }
             (None, None) => {}
         }
@@ -241,9 +243,4 @@ async fn kill_group(leader: Option<u32>) {
         .stderr(Stdio::null())
         .status();
     let _ = killed.await;
-}
-
-/// Whether two public keys are the same, whatever their comments.
-pub fn public(key: &PrivateKey) -> PublicKey {
-    key.public_key().clone()
 }

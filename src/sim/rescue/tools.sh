@@ -107,7 +107,7 @@ blockdev)
     --flushbufs | --setrw | --setro | -v | -q) ;;
     --rereadpt)
       admin "cannot open /dev/$name"
-      if grep -q "^/dev/$name" "$SIM/proc/mounts" "$SIM/proc/swaps"; then
+      if grep -q "^$SIM/dev/$name" "$SIM/proc/mounts" "$SIM/proc/swaps"; then
         echo "blockdev: ioctl error on BLKRRPART: Device or resource busy" >&2
         exit 1
       fi
@@ -115,7 +115,30 @@ blockdev)
     esac
   done
   ;;
-blkdiscard | fstrim | partprobe | partx | udevadm | swapoff | modprobe | sysctl) ;;
+blkdiscard)
+  zero= offset=0 length=
+  while [ $# -gt 1 ]; do
+    case $1 in
+    -z | --zeroout) zero=1 ;;
+    -o | --offset) offset=$2; shift ;;
+    -l | --length) length=$2; shift ;;
+    esac
+    shift
+  done
+  admin "$1: open failed"
+  [ -n "$zero" ] || exit 0
+  [ -n "$length" ] || length=$(($(cat "$SIM/sys/class/block/${1##*/}/size") * 512 - offset))
+  exec dd if=/dev/zero of="$1" bs=512 seek=$((offset / 512)) count=$((length / 512)) 2>/dev/null
+  ;;
+busybox)
+  # The real one would reboot the real machine.
+  applet=$1
+  [ -n "$applet" ] || { echo "BusyBox v1.36.1"; exit 0; }
+  if [ "$(readlink "$SIM/bin/$applet")" = "$SIM/tools.sh" ] || [ -z "$SIM_REAL_BUSYBOX" ]; then shift; exec "$SIM/bin/$applet" "$@"; fi
+  case " reboot halt poweroff init shutdown mount umount dd swapoff blockdev " in *" $applet "*) echo "$applet: applet not found" >&2; exit 127 ;; esac
+  exec "$SIM_REAL_BUSYBOX" "$@"
+  ;;
+fstrim | partprobe | partx | udevadm | swapoff | modprobe | sysctl) ;;
 sync) exit 0 ;;
 lsblk)
   bytes=0 quiet=0 columns=NAME,SIZE,TYPE,MOUNTPOINT wanted=
@@ -147,7 +170,7 @@ lsblk)
       SERIAL) value=$(cat "$at/device/serial" 2>/dev/null) ;;
       MODEL) value=$(cat "$at/device/model" 2>/dev/null) ;;
       LOG-SEC) value=$(cat "$at/queue/logical_block_size") ;;
-      MOUNTPOINT | MOUNTPOINTS) value=$(sed -n "s#^/dev/$name \([^ ]*\) .*#\1#p" "$SIM/proc/mounts") ;;
+      MOUNTPOINT | MOUNTPOINTS) value=$(sed -n "s#^$SIM/dev/$name \([^ ]*\) .*#\1#p" "$SIM/proc/mounts") ;;
       *) value= ;;
       esac
       line="$line$value "
