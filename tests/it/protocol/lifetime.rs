@@ -316,3 +316,25 @@ async fn without_being_asked_it_logs_nothing() {
     plugin.shutdown(channel).await;
     assert_eq!(plugin.ended().await, (true, String::new()));
 }
+
+#[tokio::test]
+async fn a_value_of_many_megabytes_passes() {
+    let plugin = Plugin::start(binary(), &[]).await;
+    let mut client = plugin
+        .client()
+        .await
+        .max_encoding_message_size(usize::MAX)
+        .max_decoding_message_size(usize::MAX);
+    // More than tonic's own limit of 4 MiB, many times over; a read that fails returns the state as it came.
+    let state = wire::DynamicValue {
+        msgpack: vec![0xc1; 40 << 20],
+        json: Vec::new(),
+    };
+    let request = wire::read_resource::Request {
+        type_name: "none".into(),
+        current_state: Some(state.clone()),
+        ..Default::default()
+    };
+    let answer = client.read_resource(request).await.unwrap().into_inner();
+    assert!(answer.new_state == Some(state));
+}
