@@ -74,6 +74,15 @@ const EPHEMERAL_RESOURCE: Sort = Sort {
     file: "ephemeral-resource.tf",
 };
 
+/// The groups of a schema's attributes, and what belongs to each.
+const GROUPS: [(&str, Belongs); 3] = [
+    ("Required", |attribute| attribute.required),
+    ("Optional", |attribute| attribute.optional),
+    ("Read-Only", Attribute::is_read_only),
+];
+
+type Belongs = fn(&Attribute) -> bool;
+
 impl Site<'_> {
     fn index(&self, schema: &Schema) -> Page {
         let title = format!("{} Provider", self.name);
@@ -209,12 +218,7 @@ impl Text {
     }
 
     fn groups(&mut self, attributes: &[Attribute], above: &str, before: &str, after: &str) {
-        let groups: [(&str, fn(&Attribute) -> bool); 3] = [
-            ("Required", |attribute| attribute.required),
-            ("Optional", |attribute| attribute.optional),
-            ("Read-Only", Attribute::is_read_only),
-        ];
-        for (name, belongs) in groups {
+        for (name, belongs) in GROUPS {
             let lines: Vec<_> = attributes
                 .iter()
                 .filter(|attribute| belongs(attribute))

@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(told(within(1..=10), 11), 1);
         assert_eq!(told(within(1..=10), 1.5), 1);
         let even = |text: &str| {
-            if text.len() % 2 == 0 {
+            if text.len().is_multiple_of(2) {
                 Ok(())
             } else {
                 Err("odd".to_owned())

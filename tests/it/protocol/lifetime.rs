@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -138,6 +141,26 @@ async fn nobody_but_the_host_is_let_in() {
         .get_metadata(wire::get_metadata::Request {})
         .await
         .unwrap();
+}
+
+/// Only root can become another user.
+#[tokio::test]
+async fn another_user_cannot_even_see_the_socket() {
+    let plugin = Plugin::start(binary(), &[]).await;
+    if fs::metadata("/proc/self").map_or(1, |this| this.uid()) != 0 {
+        return eprintln!("skipped: needs root");
+    }
+    let sees = |user: u32| {
+        Command::new("test")
+            .arg("-S")
+            .arg(&plugin.socket)
+            .uid(user)
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(sees(0));
+    assert!(!sees(65_534));
 }
 
 #[tokio::test]
