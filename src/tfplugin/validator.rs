@@ -1,4 +1,4 @@
-//! Ready-made validators, for [`Attribute::validate`](super::Attribute::validate) and for whole configurations.
+//! Ready-made validators, for [`Attribute::validate`](crate::tfplugin::Attribute::validate) and for whole configurations.
 
 use std::ops::RangeInclusive;
 

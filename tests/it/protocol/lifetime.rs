@@ -220,10 +220,11 @@ async fn an_orphan_ends_by_itself() {
     assert!(!plugin.socket.exists());
 }
 
-/// Starts a create that waits until it is stopped; the client, and the answer to come.
+/// Starts a create that waits until it is stopped (or does not care); the client, and the answer to come.
 async fn waiting_create(
     plugin: &Plugin,
     dir: &Path,
+    how: &str,
 ) -> tokio::task::JoinHandle<Result<wire::apply_resource_change::Response, tonic::Status>> {
     let demo = Demo::default();
     let (_, thing) = demo.resources().remove(0);
@@ -240,7 +241,7 @@ async fn waiting_create(
     };
     let planned = value(
         Resource::schema(&*thing),
-        vec![("name", "a".into()), ("on_create", "wait".into())],
+        vec![("name", "a".into()), ("on_create", how.into())],
     );
     let apply = wire::apply_resource_change::Request {
         type_name: "demo_thing".into(),
@@ -271,7 +272,7 @@ async fn until(mut done: impl FnMut() -> bool) {
 async fn a_stop_reaches_running_work_which_then_answers() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     plugin
         .client()
         .await
@@ -286,7 +287,7 @@ async fn a_stop_reaches_running_work_which_then_answers() {
 async fn work_comes_to_a_clean_end_when_the_host_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     // The connection dies with its client.
     answer.abort();
     assert!(answer.await.unwrap_err().is_cancelled());
@@ -299,7 +300,7 @@ async fn work_comes_to_a_clean_end_when_the_host_is_killed() {
 async fn work_comes_to_a_clean_end_on_termination() {
     let dir = tempfile::tempdir().unwrap();
     let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     plugin.signal("-TERM");
     assert_eq!(
         answer.await.unwrap().unwrap().diagnostics[0].summary,
@@ -360,4 +361,21 @@ async fn a_value_of_many_megabytes_passes() {
     };
     let answer = client.read_resource(request).await.unwrap().into_inner();
     assert!(answer.new_state == Some(state));
+}
+
+#[tokio::test]
+async fn work_that_does_not_care_is_cut_off_before_the_host_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
+    let channel = plugin.connect().await;
+    let answer = waiting_create(&plugin, dir.path(), "ignore-stop").await;
+    let asked = Instant::now();
+    plugin.shutdown(channel).await;
+    assert!(plugin.ended().await.0);
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(answer.await.unwrap().is_err());
 }
