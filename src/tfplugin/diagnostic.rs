@@ -158,3 +158,22 @@ impl<'a> IntoIterator for &'a Diagnostics {
         self.iter()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let mut all = Diagnostics::new();
+        all.warning_at("a", "Odd", "Quite.");
+        all.extend(Diagnostics::from(
+            Diagnostic::warning("Odd", "Quite.").at("a"),
+        ));
+        all.extend([Diagnostic::warning("Odd", "Quite.").at("b")]);
+        assert_eq!(all.iter().count(), 2);
+        assert!(!all.has_errors());
+        all.error("Bad", "");
+        assert!(all.has_errors());
+    }
+}

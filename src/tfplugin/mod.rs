@@ -1,12 +1,12 @@
 //! The Terraform plugin protocol 6 for the author of a provider.
 //!
-//! An author describes values with [`schema`], answers the traits [`Provider`], [`Resource`], [`DataSource`],
-//! [`EphemeralResource`] and [`Function`] in terms of [`Value`], and hands the provider to [`serve::main`].
+//! An author describes values with `schema`, answers the traits `Provider`, `Resource`, `DataSource`,
+//! `EphemeralResource` and `Function` in terms of `Value`, and hands the provider to `serve::main`.
 //! Everything between those and a Terraform or OpenTofu process lives here: handshake, mutual TLS, the calls, the
 //! encoding, planning, stopping, logging and the registry pages.
 //!
 //! Two promises hold whatever an author returns: a state has exactly the attributes of its schema
-//! ([`conform`]), and a write-only value never leaves in a plan or a state.
+//! (`conform`), and a write-only value never leaves in a plan or a state.
 
 /// Exact numbers.
 pub mod number;

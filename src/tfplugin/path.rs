@@ -124,3 +124,42 @@ impl fmt::Display for Path {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_read_as_it_is_written() {
+        for text in ["", "a", "a.b.c", "a[0].b", "a[\"k.l]\"].b[2]", "a[0][1]"] {
+            assert_eq!(Path::from(text).to_string(), text);
+        }
+        let built = Path::root().attribute("a").key("k").index(3).attribute("b");
+        assert_eq!(Path::from("a[\"k\"][3].b"), built);
+    }
+
+    #[test]
+    fn what_is_no_index_counts_as_a_name() {
+        assert_eq!(
+            Path::from("a[x"),
+            Path::root().attribute("a").attribute("[x")
+        );
+    }
+
+    #[test]
+    fn a_host_can_point_at_an_attribute_and_one_element_of_it() {
+        for (full, pointable) in [
+            ("a", "a"),
+            ("a.b", "a"),
+            ("a[1].b", "a[1]"),
+            ("a[\"k\"].b.c", "a[\"k\"]"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                Path::from(full).pointable(),
+                Path::from(pointable),
+                "{full}"
+            );
+        }
+    }
+}

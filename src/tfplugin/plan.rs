@@ -33,7 +33,31 @@ pub fn propose(
 ) -> Proposal {
     let merged = with_defaults(attributes, host_proposal, config);
     let merged = without_write_only(attributes, merged);
-    let on_change = with_unknowns(attributes, &merged, config, prior);
+    // The host proposes to drop an object that is computed, but has values that a user must have set once. If it is to
+    // stay, it must not count as a difference, or no plan would ever be empty again.
+    let merged = where_unset(
+        attributes,
+        &merged,
+        config,
+        prior,
+        &|attribute, value, before| match stays(attribute, before) {
+            true => before.clone(),
+            false => value.clone(),
+        },
+    );
+    let on_change = where_unset(
+        attributes,
+        &merged,
+        config,
+        prior,
+        &|attribute, value, before| match attribute.computed
+            && attribute.default.is_none()
+            && !stays(attribute, before)
+        {
+            true => Value::Unknown,
+            false => value.clone(),
+        },
+    );
     let unchanged = !prior.is_null() && same_object(attributes, &merged, prior);
     Proposal {
         proposed: if unchanged {
@@ -47,30 +71,16 @@ pub fn propose(
 
 /// Fills the schema's defaults in where the configuration has null.
 pub fn with_defaults(attributes: &[Attribute], value: &Value, config: &Value) -> Value {
-    let (Value::Map(entries), Value::Map(_)) = (value, config) else {
-        return value.clone();
-    };
-    let mut entries = entries.clone();
-    for attribute in attributes {
-        let wanted = config.get(&attribute.name);
-        if wanted.is_null() {
-            if let Some(default) = &attribute.default {
-                entries.insert(attribute.name.clone(), complete(attribute, default));
-            }
-        } else if let Kind::Nested(nesting, nested) = &attribute.kind {
-            let value = value.get(&attribute.name);
-            let merged = zip(
-                *nesting,
-                nested,
-                value,
-                wanted,
-                &Value::Null,
-                &|value, wanted, _| with_defaults(nested, value, wanted),
-            );
-            entries.insert(attribute.name.clone(), merged);
-        }
-    }
-    Value::Map(entries)
+    where_unset(
+        attributes,
+        value,
+        config,
+        &Value::Null,
+        &|attribute, value, _| match &attribute.default {
+            Some(default) => complete(attribute, default),
+            None => value.clone(),
+        },
+    )
 }
 
 /// The attributes whose change makes a new object. Nothing on a create.
@@ -112,33 +122,42 @@ fn complete(attribute: &Attribute, default: &Value) -> Value {
     })
 }
 
-fn with_unknowns(attributes: &[Attribute], value: &Value, config: &Value, prior: &Value) -> Value {
+/// Whether a computed attribute keeps its prior value when the configuration does not set it.
+fn stays(attribute: &Attribute, prior: &Value) -> bool {
+    attribute.computed
+        && attribute.use_state_for_unknown
+        && attribute.default.is_none()
+        && !prior.is_null()
+}
+
+/// Replaces each attribute that the configuration leaves null, at any depth, by what `fill` makes of it, its value and its
+/// prior value.
+fn where_unset(
+    attributes: &[Attribute],
+    value: &Value,
+    config: &Value,
+    prior: &Value,
+    fill: &dyn Fn(&Attribute, &Value, &Value) -> Value,
+) -> Value {
     let (Value::Map(entries), Value::Map(_)) = (value, config) else {
         return value.clone();
     };
     let mut entries = entries.clone();
     for attribute in attributes {
-        let wanted = config.get(&attribute.name);
+        let (value, wanted) = (value.get(&attribute.name), config.get(&attribute.name));
         let before = prior.get(&attribute.name);
         if wanted.is_null() {
-            if attribute.computed && attribute.default.is_none() {
-                let keep = attribute.use_state_for_unknown && !before.is_null();
-                entries.insert(
-                    attribute.name.clone(),
-                    if keep { before.clone() } else { Value::Unknown },
-                );
-            }
+            entries.insert(attribute.name.clone(), fill(attribute, value, before));
         } else if let Kind::Nested(nesting, nested) = &attribute.kind {
-            let value = value.get(&attribute.name);
-            let marked = zip(
+            let filled = zip(
                 *nesting,
                 nested,
                 value,
                 wanted,
                 before,
-                &|value, wanted, before| with_unknowns(nested, value, wanted, before),
+                &|value, wanted, before| where_unset(nested, value, wanted, before, fill),
             );
-            entries.insert(attribute.name.clone(), marked);
+            entries.insert(attribute.name.clone(), filled);
         }
     }
     Value::Map(entries)
@@ -217,6 +236,13 @@ fn could_come_from(nested: &[Attribute], object: &Value, config: &Value) -> bool
                         .iter()
                         .zip(elements)
                         .all(|(has, w)| could_come_from(nested, has, w))
+            }
+            (Kind::Nested(Nesting::Map, nested), Value::Map(entries)) => {
+                let all = has.as_map();
+                all.is_some_and(|all| all.keys().eq(entries.keys()))
+                    && entries
+                        .iter()
+                        .all(|(key, wanted)| could_come_from(nested, has.get(key), wanted))
             }
             _ => has == wanted,
         }
@@ -362,3 +388,7 @@ fn any_requires_replace(attributes: &[Attribute]) -> bool {
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "plan_laws.rs"]
+mod laws;

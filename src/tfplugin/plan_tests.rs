@@ -1,4 +1,4 @@
-use super::*;
+use super::{laws::host_merge, *};
 use crate::tfplugin::types::Type;
 
 fn attributes() -> Vec<Attribute> {
@@ -86,34 +86,6 @@ fn state() -> Value {
         ),
         ("hook", Value::object([("on", false.into())])),
     ]))
-}
-
-/// The host's merge (objchange.ProposedNew), as far as these tests need it.
-fn host_merge(attributes: &[Attribute], prior: &Value, config: &Value) -> Value {
-    if !matches!(config, Value::Map(_)) {
-        return config.clone();
-    }
-    let merged = attributes.iter().map(|attribute| {
-        let (prior, config) = (prior.get(&attribute.name), config.get(&attribute.name));
-        let value = match &attribute.kind {
-            _ if attribute.computed && config.is_null() => prior.clone(),
-            Kind::Nested(Nesting::Single, nested) => host_merge(nested, prior, config),
-            Kind::Nested(Nesting::List, nested) => match config {
-                Value::List(elements) => {
-                    let elements = elements.iter().enumerate();
-                    Value::List(
-                        elements
-                            .map(|(at, element)| host_merge(nested, prior.element(at), element))
-                            .collect(),
-                    )
-                }
-                other => other.clone(),
-            },
-            _ => config.clone(),
-        };
-        (attribute.name.clone(), value)
-    });
-    Value::object(merged.collect::<Vec<_>>())
 }
 
 fn plan(prior: &Value, config: &Value) -> Value {

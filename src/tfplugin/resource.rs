@@ -57,14 +57,14 @@ pub trait Resource: Send + Sync + 'static {
         ))
     }
 
-    /// Turns a state of an older [schema version](Schema::version) into one of today's.
+    /// Turns a state of an older [schema version](Schema::version) into one of today's. The provider is not configured then.
     async fn upgrade(&self, _ctx: &Context, version: i64, _state: serde_json::Value) -> Outcome {
         let detail =
             format!("The state has schema version {version}, which this provider cannot read.");
         Outcome::failed(Diagnostic::error("State upgrade not supported", detail))
     }
 
-    /// Turns the state of a resource of another type into one of this.
+    /// Turns the state of a resource of another type into one of this. The provider is not configured then.
     async fn move_state(&self, _ctx: &Context, request: MoveRequest) -> Outcome {
         let detail = format!(
             "The state of a {} cannot become one of this resource.",
@@ -172,7 +172,7 @@ pub struct DeleteRequest {
 /// A state of another resource type, to be taken over.
 #[derive(Debug, Clone, Default)]
 pub struct MoveRequest {
-    /// The provider it belongs to, such as `registry.terraform.io/hashicorp/null`.
+    /// The full address of the provider it belongs to: host, namespace and name.
     pub source_provider: String,
     /// Its resource type.
     pub source_type: String,

@@ -357,11 +357,23 @@ fn object_type(attributes: &[Attribute]) -> Type {
     )
 }
 
+/// Name, kind and flags; validators have nothing to show.
 impl fmt::Debug for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attribute")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        let flags = [
+            (self.required, "required"),
+            (self.optional, "optional"),
+            (self.computed, "computed"),
+            (self.sensitive, "sensitive"),
+            (self.write_only, "write-only"),
+            (self.default.is_some(), "default"),
+            (self.requires_replace, "requires-replace"),
+            (self.use_state_for_unknown, "use-state"),
+        ];
+        let flags: Vec<_> = flags
+            .into_iter()
+            .filter_map(|(is, flag)| is.then_some(flag))
+            .collect();
+        write!(f, "{} ({}): {:?}", self.name, flags.join(" "), self.kind)
     }
 }

@@ -137,3 +137,59 @@ impl fmt::Display for Type {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_read_and_written_as_json() {
+        for text in [
+            r#""string""#,
+            r#""dynamic""#,
+            r#"["list","number"]"#,
+            r#"["set",["map","bool"]]"#,
+            r#"["object",{"a":"string","b":["list","dynamic"]}]"#,
+            r#"["tuple",["string",["object",{}]]]"#,
+        ] {
+            let json: Json = serde_json::from_str(text).unwrap();
+            let of = Type::from_json(&json).unwrap();
+            assert_eq!(of.to_json().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn optional_attributes_count_as_plain_ones() {
+        let json = json!(["object", {"a": "string"}, ["a"]]);
+        assert_eq!(
+            Type::from_json(&json),
+            Some(Type::object([("a", Type::String)]))
+        );
+    }
+
+    #[test]
+    fn what_is_no_type_is_refused() {
+        for json in [
+            json!("text"),
+            json!(["list"]),
+            json!(["list", "text"]),
+            json!(7),
+            json!(["map", {"a": "b"}]),
+            json!([]),
+        ] {
+            assert_eq!(Type::from_json(&json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn types_are_shown_in_the_notation_of_a_configuration() {
+        let of = Type::object([
+            ("a", Type::list(Type::Dynamic)),
+            ("b", Type::Tuple(vec![Type::Bool, Type::Number])),
+        ]);
+        assert_eq!(
+            of.to_string(),
+            "object({ a = list(any), b = tuple([bool, number]) })"
+        );
+    }
+}

@@ -89,10 +89,16 @@ impl Check {
         };
         match (nesting, value) {
             (Nesting::Single, object) => self.object(nested, object, path),
-            (Nesting::List | Nesting::Set, Value::List(elements)) => {
+            (Nesting::List, Value::List(elements)) => {
                 for (at, object) in elements.iter().enumerate() {
                     self.object(nested, object, &path.index(at));
                 }
+            }
+            // An element of a set has no index to point at.
+            (Nesting::Set, Value::List(elements)) => {
+                elements
+                    .iter()
+                    .for_each(|object| self.object(nested, object, path));
             }
             (Nesting::Map, Value::Map(entries)) => {
                 for (key, object) in entries {
@@ -141,9 +147,19 @@ fn attributes(all: &[Attribute], path: &Path, in_set: bool, problems: &mut Vec<S
         {
             problem("the default is not of the attribute's type");
         }
+        if attribute.default.is_some() && finds_out(attribute.nested()) {
+            problem("a default object leaves nothing for the provider to find out");
+        }
         let in_set = in_set || matches!(attribute.kind, Kind::Nested(Nesting::Set, _));
         attributes(attribute.nested(), &path, in_set, problems);
     }
+}
+
+/// Whether something in here is known after apply only: the plan of a default says all that there is.
+fn finds_out(nested: &[Attribute]) -> bool {
+    nested.iter().any(|attribute| {
+        (attribute.computed && attribute.default.is_none()) || finds_out(attribute.nested())
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -260,6 +276,8 @@ mod tests {
             ),
             Attribute::bool("g"),
             Attribute::bool("g").default(Value::Unknown),
+            Attribute::object("h", [Attribute::string("i").computed()])
+                .default(Value::object::<String>([])),
         ]);
         let expected = [
             "a: required excludes optional and computed",
@@ -270,6 +288,7 @@ mod tests {
             "d.f: a write-only attribute is neither computed (or defaulted) nor inside a set",
             "g: declared twice",
             "g: a default is known and not null",
+            "h: a default object leaves nothing for the provider to find out",
         ];
         assert_eq!(schema(&unsound), expected);
     }

@@ -1,4 +1,4 @@
-//! Ready-made validators, for [`Attribute::validate`](super::Attribute::validate) and for whole configurations.
+//! Ready-made validators, for [`Attribute::validate`](crate::tfplugin::Attribute::validate) and for whole configurations.
 
 use std::ops::RangeInclusive;
 
@@ -89,16 +89,13 @@ pub fn at_most_one_of(config: &Value, names: &[&str], diagnostics: &mut Diagnost
 
 /// When one of these attributes of `config` is set, all are.
 pub fn all_or_none_of(config: &Value, names: &[&str], diagnostics: &mut Diagnostics) {
-    let set: Vec<_> = names
-        .iter()
-        .filter(|name| !config.get(name).is_null())
-        .copied()
-        .collect();
+    let is_set = |name: &&&str| !config.get(name).is_null() && config.get(name).is_known();
+    let Some(present) = names.iter().find(is_set) else {
+        return;
+    };
     for missing in names.iter().filter(|name| config.get(name).is_null()) {
-        if let Some(present) = set.first() {
-            let text = format!("{missing} must be set together with {present}.");
-            diagnostics.error_at(*present, "Missing attribute", text);
-        }
+        let text = format!("{missing} must be set together with {present}.");
+        diagnostics.error_at(*present, "Missing attribute", text);
     }
 }
 
@@ -106,4 +103,85 @@ fn first(names: &[&str]) -> Path {
     names
         .first()
         .map_or_else(Path::root, |name| Path::from(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(check: impl Fn(&Path, &Value, &mut Diagnostics), value: impl Into<Value>) -> usize {
+        let mut diagnostics = Diagnostics::new();
+        check(&"a".into(), &value.into(), &mut diagnostics);
+        diagnostics.iter().count()
+    }
+
+    #[test]
+    fn single_values_are_judged() {
+        assert_eq!(told(one_of(&["ssh", "none"]), "ssh"), 0);
+        assert_eq!(told(one_of(&["ssh", "none"]), "dd"), 1);
+        assert_eq!(told(not_empty, ""), 1);
+        assert_eq!(told(not_empty, " "), 0);
+        assert_eq!(told(within(1..=10), 10), 0);
+        assert_eq!(told(within(1..=10), 11), 1);
+        assert_eq!(told(within(1..=10), 1.5), 1);
+        let even = |text: &str| {
+            if text.len().is_multiple_of(2) {
+                Ok(())
+            } else {
+                Err("odd".to_owned())
+            }
+        };
+        assert_eq!(told(text(even), "ab"), 0);
+        assert_eq!(told(text(even), "abc"), 1);
+    }
+
+    #[test]
+    fn groups_are_judged_and_the_unknown_gets_the_benefit_of_the_doubt() {
+        let config = |a: Value, b: Value| Value::object([("a", a), ("b", b)]);
+        let summaries = |check: fn(&Value, &[&str], &mut Diagnostics), a: Value, b: Value| {
+            let mut told = Diagnostics::new();
+            check(&config(a, b), &["a", "b"], &mut told);
+            told.into_iter().map(|d| d.summary).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            summaries(exactly_one_of, 1.into(), Value::Null),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(exactly_one_of, Value::Unknown, 1.into()),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(exactly_one_of, Value::Unknown, Value::Null),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(exactly_one_of, Value::Null, Value::Null),
+            ["Missing attribute"]
+        );
+        assert_eq!(
+            summaries(exactly_one_of, 1.into(), 2.into()),
+            ["Conflicting attributes"]
+        );
+        assert_eq!(
+            summaries(at_most_one_of, Value::Null, Value::Null),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(all_or_none_of, 1.into(), Value::Null),
+            ["Missing attribute"]
+        );
+        assert_eq!(
+            summaries(all_or_none_of, 1.into(), Value::Unknown),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(all_or_none_of, Value::Unknown, Value::Null),
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            summaries(all_or_none_of, Value::Null, Value::Null),
+            Vec::<String>::new()
+        );
+    }
 }

@@ -305,3 +305,91 @@ impl<T: Into<Value>> From<Option<T>> for Value {
         value.map_or(Self::Null, Into::into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> Value {
+        Value::object([
+            ("name", "a".into()),
+            (
+                "ssh",
+                Value::object([("port", 22.into()), ("key", Value::Unknown)]),
+            ),
+            (
+                "nets",
+                Value::List(vec![Value::object([("ip", "::1".into())])]),
+            ),
+            (
+                "any",
+                Value::Dynamic(Box::new((
+                    Type::map(Type::Bool),
+                    Value::object([("on", true.into())]),
+                ))),
+            ),
+        ])
+    }
+
+    #[test]
+    fn debug_shows_the_shape_and_no_content() {
+        let shown = format!(
+            "{:?}",
+            Value::object([
+                ("token", vec!["hunter2"].into()),
+                ("pin", 1234.into()),
+                ("on", true.into())
+            ])
+        );
+        assert_eq!(shown, r#"{"on": Bool, "pin": Number, "token": [String]}"#);
+    }
+
+    #[test]
+    fn what_is_missing_is_null_and_what_is_unknown_stays_unknown() {
+        let node = node();
+        for (path, expected) in [
+            ("name", Value::from("a")),
+            ("ssh.port", 22.into()),
+            ("ssh.key", Value::Unknown),
+            ("ssh.key.deeper", Value::Unknown),
+            ("ssh.user", Value::Null),
+            ("nets[0].ip", "::1".into()),
+            ("nets[1].ip", Value::Null),
+            ("any.on", true.into()),
+            ("any[\"on\"]", true.into()),
+            ("name.deeper", Value::Null),
+        ] {
+            assert_eq!(node.at(&path.into()), &expected, "{path}");
+        }
+        assert_eq!(Value::Unknown.get("a"), &Value::Unknown);
+    }
+
+    #[test]
+    fn knowing_the_outline_is_not_knowing_all() {
+        let node = node();
+        assert!(node.is_known() && !node.is_wholly_known());
+        assert!(Value::Null.is_wholly_known() && Value::Null.is_known());
+        let dynamic = Value::Dynamic(Box::new((Type::Bool, Value::Null)));
+        assert!(dynamic.is_null());
+    }
+
+    #[test]
+    fn values_are_set_where_the_way_exists() {
+        let mut node = node();
+        assert!(node.set_at(&"ssh.user".into(), "root"));
+        assert!(node.set_at(&"nets[0].ip".into(), "::2"));
+        assert!(node.set_at(&"any.on".into(), false));
+        assert!(!node.set_at(&"nets[3].ip".into(), "x"));
+        assert!(!node.set_at(&"ssh.key.deeper".into(), "x"));
+        assert_eq!(node.at(&"ssh.user".into()).as_str(), Some("root"));
+        assert_eq!(node.at(&"nets[0].ip".into()).as_str(), Some("::2"));
+        assert_eq!(node.at(&"any.on".into()).as_bool(), Some(false));
+        assert_eq!(Value::Null.with("a", 1), Value::object([("a", 1.into())]));
+    }
+
+    #[test]
+    fn an_option_is_null_or_its_value() {
+        assert_eq!(Value::from(None::<String>), Value::Null);
+        assert_eq!(Value::from(Some(vec![1_i64])), Value::List(vec![1.into()]));
+    }
+}

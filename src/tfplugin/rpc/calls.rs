@@ -1,12 +1,10 @@
 //! Running calls: each to its end, stoppable, and unable to take the process down.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::{Mutex, PoisonError},
     time::Instant,
 };
 
-use futures_util::FutureExt;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -59,10 +57,7 @@ impl Calls {
         let span = tracing::info_span!("call", tf_rpc = call, tf_type = of);
         let guarded = async move {
             let started = Instant::now();
-            let result = AssertUnwindSafe(work)
-                .catch_unwind()
-                .await
-                .map_err(crash::diagnostic);
+            let result = crash::guard(work).await;
             tracing::debug!(
                 milliseconds = started.elapsed().as_millis() as u64,
                 "answered"

@@ -106,14 +106,21 @@ impl Server {
 
 /// A response that can carry diagnostics.
 trait Answer: Default + Send + 'static {
-    fn failed(diagnostics: Diagnostics) -> Self;
+    fn tell(&mut self, diagnostics: Diagnostics);
+
+    /// An answer that says only why there is none.
+    fn failed(diagnostics: Diagnostics) -> Self {
+        let mut answer = Self::default();
+        answer.tell(diagnostics);
+        answer
+    }
 }
 
 macro_rules! answers {
     ($($module:ident),* $(,)?) => {
         $(impl Answer for wire::$module::Response {
-            fn failed(diagnostics: Diagnostics) -> Self {
-                Self { diagnostics: convert::diagnostics(diagnostics), ..Self::default() }
+            fn tell(&mut self, diagnostics: Diagnostics) {
+                self.diagnostics = convert::diagnostics(diagnostics);
             }
         })*
     };
@@ -139,19 +146,15 @@ answers!(
 );
 
 impl Answer for wire::call_function::Response {
-    fn failed(diagnostics: Diagnostics) -> Self {
-        let text: Vec<_> = diagnostics
+    fn tell(&mut self, diagnostics: Diagnostics) {
+        let text = diagnostics
             .iter()
-            .map(|d| format!("{}: {}", d.summary, d.detail))
-            .collect();
-        let error = wire::FunctionError {
-            text: text.join("\n"),
+            .map(|told| format!("{}: {}", told.summary, told.detail));
+        let text = text.collect::<Vec<_>>().join("\n");
+        self.error = Some(wire::FunctionError {
+            text,
             function_argument: None,
-        };
-        Self {
-            result: None,
-            error: Some(error),
-        }
+        });
     }
 }
 

@@ -12,8 +12,8 @@ use talosoci::tfplugin::{
     Provider, Resource, Schema, Type, Value,
     ephemeral::Opened,
     function::{FunctionError, Parameter, Signature},
-    msgpack,
-    resource::{CreateRequest, DeleteRequest, Outcome, ReadRequest, UpdateRequest},
+    json, msgpack,
+    resource::{CreateRequest, DeleteRequest, MoveRequest, Outcome, ReadRequest, UpdateRequest},
     serve::{self, Program},
     validator,
 };
@@ -80,7 +80,8 @@ impl Provider for Demo {
     }
 
     fn resources(&self) -> Vec<(&'static str, Arc<dyn Resource>)> {
-        vec![("demo_thing", Arc::new(Thing(self.store.clone())))]
+        let thing = Arc::new(Thing(self.store.clone()));
+        vec![("demo_thing", thing.clone()), ("demo_gadget", thing)]
     }
 
     fn data_sources(&self) -> Vec<(&'static str, Arc<dyn DataSource>)> {
@@ -134,7 +135,7 @@ fn thing() -> Schema {
         Attribute::object("hook", [Attribute::bool("on").default(false)])
             .default(Value::object::<String>([])),
         Attribute::number("secrets_length").computed(),
-        Attribute::string("on_create").description("`panic`, `wait` or `fail`"),
+        Attribute::string("on_create").description("`panic`, `wait`, `ignore-stop` or `fail`"),
     ])
     .description("A thing.")
 }
@@ -179,6 +180,10 @@ impl Resource for Thing {
                     Diagnostic::error("Cannot make it", "On purpose.").at("on_create"),
                 );
             }
+            Some("ignore-stop") => {
+                fs::write(self.0.file("waiting"), "").unwrap();
+                std::future::pending::<()>().await;
+            }
             Some("wait") => {
                 fs::write(self.0.file("waiting"), "").unwrap();
                 ctx.stop.cancelled().await;
@@ -219,6 +224,12 @@ impl Resource for Thing {
         self.0.load(name).map_or_else(Outcome::gone, |state| {
             Outcome::state(state).private(b"made".to_vec())
         })
+    }
+
+    async fn move_state(&self, _: &Context, request: MoveRequest) -> Outcome {
+        assert_eq!(request.source_type, "demo_gadget");
+        let state = json::from_json(&request.state, &thing().object_type()).unwrap();
+        Outcome::state(state).private(request.private)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -140,6 +143,26 @@ async fn nobody_but_the_host_is_let_in() {
         .unwrap();
 }
 
+/// Only root can become another user.
+#[tokio::test]
+async fn another_user_cannot_even_see_the_socket() {
+    let plugin = Plugin::start(binary(), &[]).await;
+    if fs::metadata("/proc/self").map_or(1, |this| this.uid()) != 0 {
+        return eprintln!("skipped: needs root");
+    }
+    let sees = |user: u32| {
+        Command::new("test")
+            .arg("-S")
+            .arg(&plugin.socket)
+            .uid(user)
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(sees(0));
+    assert!(!sees(65_534));
+}
+
 #[tokio::test]
 async fn a_client_that_stalls_in_its_handshake_holds_up_nobody() {
     let plugin = Plugin::start(binary(), &[]).await;
@@ -197,10 +220,11 @@ async fn an_orphan_ends_by_itself() {
     assert!(!plugin.socket.exists());
 }
 
-/// Starts a create that waits until it is stopped; the client, and the answer to come.
+/// Starts a create that waits until it is stopped (or does not care); the client, and the answer to come.
 async fn waiting_create(
     plugin: &Plugin,
     dir: &Path,
+    how: &str,
 ) -> tokio::task::JoinHandle<Result<wire::apply_resource_change::Response, tonic::Status>> {
     let demo = Demo::default();
     let (_, thing) = demo.resources().remove(0);
@@ -217,7 +241,7 @@ async fn waiting_create(
     };
     let planned = value(
         Resource::schema(&*thing),
-        vec![("name", "a".into()), ("on_create", "wait".into())],
+        vec![("name", "a".into()), ("on_create", how.into())],
     );
     let apply = wire::apply_resource_change::Request {
         type_name: "demo_thing".into(),
@@ -248,7 +272,7 @@ async fn until(mut done: impl FnMut() -> bool) {
 async fn a_stop_reaches_running_work_which_then_answers() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     plugin
         .client()
         .await
@@ -263,7 +287,7 @@ async fn a_stop_reaches_running_work_which_then_answers() {
 async fn work_comes_to_a_clean_end_when_the_host_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     // The connection dies with its client.
     answer.abort();
     assert!(answer.await.unwrap_err().is_cancelled());
@@ -276,7 +300,7 @@ async fn work_comes_to_a_clean_end_when_the_host_is_killed() {
 async fn work_comes_to_a_clean_end_on_termination() {
     let dir = tempfile::tempdir().unwrap();
     let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
-    let answer = waiting_create(&plugin, dir.path()).await;
+    let answer = waiting_create(&plugin, dir.path(), "wait").await;
     plugin.signal("-TERM");
     assert_eq!(
         answer.await.unwrap().unwrap().diagnostics[0].summary,
@@ -315,4 +339,43 @@ async fn without_being_asked_it_logs_nothing() {
     let channel = plugin.connect().await;
     plugin.shutdown(channel).await;
     assert_eq!(plugin.ended().await, (true, String::new()));
+}
+
+#[tokio::test]
+async fn a_value_of_many_megabytes_passes() {
+    let plugin = Plugin::start(binary(), &[]).await;
+    let mut client = plugin
+        .client()
+        .await
+        .max_encoding_message_size(usize::MAX)
+        .max_decoding_message_size(usize::MAX);
+    // More than tonic's own limit of 4 MiB, many times over; a read that fails returns the state as it came.
+    let state = wire::DynamicValue {
+        msgpack: vec![0xc1; 40 << 20],
+        json: Vec::new(),
+    };
+    let request = wire::read_resource::Request {
+        type_name: "none".into(),
+        current_state: Some(state.clone()),
+        ..Default::default()
+    };
+    let answer = client.read_resource(request).await.unwrap().into_inner();
+    assert!(answer.new_state == Some(state));
+}
+
+#[tokio::test]
+async fn work_that_does_not_care_is_cut_off_before_the_host_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
+    let channel = plugin.connect().await;
+    let answer = waiting_create(&plugin, dir.path(), "ignore-stop").await;
+    let asked = Instant::now();
+    plugin.shutdown(channel).await;
+    assert!(plugin.ended().await.0);
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(answer.await.unwrap().is_err());
 }

@@ -257,6 +257,22 @@ fn an_object_is_imported() {
 }
 
 #[test]
+fn an_object_is_moved_to_another_type() {
+    let old = "resource \"demo_gadget\" \"a\" {\n  name = \"a\"\n}\n";
+    let Some(workspace) = Workspace::new(old) else {
+        return;
+    };
+    workspace.apply();
+    let moved = "moved {\n  from = demo_gadget.a\n  to   = demo_thing.a\n}\n";
+    workspace.configure(&(old.replace("demo_gadget", "demo_thing") + moved));
+    let planned = workspace.plan();
+    assert_eq!(planned[0].0, r#"["no-op"]"#);
+    workspace.apply();
+    assert!(workspace.raw_state().contains("demo_thing"));
+    assert!(workspace.is_settled());
+}
+
+#[test]
 fn numbers_are_exact() {
     for number in [
         "1e30",
