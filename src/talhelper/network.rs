@@ -104,14 +104,14 @@ fn route(section: &Section<'_, '_>) -> Route {
         ip.map(|ip| ip.to_string()).unwrap_or_default()
     };
     let network = section.text("network");
-    let destination = network.parse::<IpNet>();
-    if destination.is_err() && !network.is_empty() {
+    let destination = network.parse::<IpNet>().ok();
+    if destination.is_none() && !network.is_empty() {
         section.mistake("network", "must be a prefix such as 10.0.0.0/24");
     }
     let gateway = ip("gateway");
     // Talos 1.12 refuses a written default destination: it follows from the gateway's family.
-    let specific = destination.ok().filter(|net| net.prefix_len() != 0 || !net.addr().is_unspecified());
-    if gateway.is_empty() && specific.is_none() && (network.is_empty() || destination.is_ok()) {
+    let specific = destination.filter(|net| net.prefix_len() != 0 || !net.addr().is_unspecified());
+    if gateway.is_empty() && specific.is_none() && (network.is_empty() || destination.is_some()) {
         let text = format!("{} needs a gateway", section.path("").trim_end_matches('.'));
         section.findings().mistake(section.at(), text);
     }

@@ -2,13 +2,15 @@
 
 use super::node::{self, GROUP_KEYS, NODE_KEYS, NodeConfigs, Patch};
 use super::section::{Findings, Section};
-use crate::yaml::{Emit, Node};
+use crate::yaml::{At, Emit, Node};
 
 /// The whole file, with one node in full.
 pub(in crate::talhelper) struct Cluster {
     pub(in crate::talhelper) name: String,
     pub(in crate::talhelper) talos_version: String,
+    pub(in crate::talhelper) talos_version_at: At,
     pub(in crate::talhelper) kubernetes_version: String,
+    pub(in crate::talhelper) kubernetes_version_at: At,
     pub(in crate::talhelper) endpoint: String,
     /// Empty for Talos' default.
     pub(in crate::talhelper) domain: String,
@@ -40,12 +42,15 @@ pub(in crate::talhelper) fn read(root: &Node, wanted: &str, findings: &Findings<
     let top = Section::new(findings, root, String::new(), &CLUSTER_KEYS);
     let factory = top.section("imageFactory", &FACTORY_KEYS);
     let factory_text = |key: &str| factory.as_ref().map(|section| section.text(key)).unwrap_or_default();
+    check_addresses(&top);
     let texts = |key: &str| top.texts(key).unwrap_or_default();
     let (hostnames, node) = nodes(&top, wanted);
     Cluster {
         name: top.required("clusterName"),
         talos_version: top.required("talosVersion"),
+        talos_version_at: top.at_key("talosVersion"),
         kubernetes_version: top.required("kubernetesVersion"),
+        kubernetes_version_at: top.at_key("kubernetesVersion"),
         endpoint: top.required("endpoint"),
         domain: top.text("domain"),
         pod_subnets: texts("clusterPodNets"),
@@ -85,6 +90,22 @@ fn nodes(top: &Section<'_, '_>, wanted: &str) -> (Vec<String>, Option<(node::Nod
         let _ = top.section(group, &GROUP_KEYS);
     }
     (hostnames, node)
+}
+
+/// The endpoint and the subnets, as far as talhelper checks them.
+fn check_addresses(top: &Section<'_, '_>) {
+    let endpoint = top.text("endpoint");
+    let url = url::Url::parse(&endpoint).ok();
+    let sound = url.is_some_and(|url| url.scheme() == "https" && url.has_host());
+    if !sound && !endpoint.is_empty() {
+        top.mistake("endpoint", "must be a URL such as https://192.168.1.50:6443");
+    }
+    for key in ["clusterPodNets", "clusterSvcNets"] {
+        let nets = top.texts(key).unwrap_or_default();
+        if nets.iter().any(|net| net.parse::<ipnet::IpNet>().is_err()) {
+            top.mistake(key, "must be prefixes such as 10.244.0.0/16");
+        }
+    }
 }
 
 fn inline_manifests(top: &Section<'_, '_>) -> Vec<(String, FileText)> {

@@ -5,4 +5,4 @@ mod node;
 pub(super) mod section;
 
 pub(super) use cluster::{Cluster, FileText, read};
-pub(super) use node::{Interface, MachineFile, MachineSpec, NodeConfigs, Patch, Route, Service};
+pub(super) use node::{Interface, MachineFile, NodeConfigs, Patch, Route, Service, opens_template};

@@ -200,7 +200,7 @@ pub(super) fn patches(section: &Section<'_, '_>) -> Option<Vec<Patch>> {
             let text = format!("{path} is no patch; a patch in a file is written \"@FILE\"");
             section.findings().mistake(at, text);
         }
-        if !text.starts_with('@') && has_template(&text) {
+        if !text.starts_with('@') && opens_template(&text) {
             section.findings().unsupported(at, &format!("the Go template in {path}"));
         }
         Patch {
@@ -212,14 +212,14 @@ pub(super) fn patches(section: &Section<'_, '_>) -> Option<Vec<Patch>> {
     Some(texts.map(patch).collect())
 }
 
-/// Whether talhelper would run the text through Go's text/template.
-pub(in crate::talhelper) fn has_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("}}")
+/// Whether Go's text/template, through which talhelper runs patches, would find something to do.
+pub(in crate::talhelper) fn opens_template(text: &str) -> bool {
+    text.contains("{{")
 }
 
 fn templates_refused(node: &Section<'_, '_>, key: &str) -> Option<Vec<(String, String)>> {
     let pairs = node.pairs(key)?;
-    for (name, _) in pairs.iter().filter(|(_, value)| has_template(value)) {
+    for (name, _) in pairs.iter().filter(|(_, value)| opens_template(value) || value.contains("}}")) {
         let what = format!("the Go template in {}", node.path(&format!("{key}.{name}")));
         node.findings().unsupported(node.at_key(key), &what);
     }
