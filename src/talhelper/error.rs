@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::envsubst::Problem;
 use crate::sops::SopsError;
-use crate::talos::machine_config::generate::GenerateError;
 use crate::talos::machine_config::PatchError;
+use crate::talos::machine_config::generate::GenerateError;
 use crate::talos::secrets::SecretsError;
 
 /// Why no machine configuration comes of a talconfig.yaml.
@@ -172,6 +172,9 @@ impl fmt::Display for Finding {
 }
 
 fn listed(file: &str, findings: &[Finding]) -> String {
-    let lines: Vec<String> = findings.iter().map(|finding| format!("{file}:{finding}")).collect();
+    let lines: Vec<String> = findings
+        .iter()
+        .map(|finding| format!("{file}:{finding}"))
+        .collect();
     lines.join("\n")
 }

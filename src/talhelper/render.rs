@@ -2,13 +2,13 @@
 
 use super::documents::{self, Node};
 use super::envsubst::Variables;
-use super::error::TalhelperError;
+use super::error::{Finding, TalhelperError};
+use super::installer::{Installer, installer};
 use super::talconfig::section::Findings;
-use super::talconfig::{self, Cluster, FileText, NodeConfigs, Patch};
-use super::{FileName, Input, Rendered, files, installer, overridden};
-use crate::talos::machine_config::generate::{self, GenerateSecrets, PemPair};
+use super::talconfig::{self, Cluster, FileText, NodeConfigs, NodeEntry, Patch};
+use super::{FileName, Input, Rendered, files, overridden};
+use crate::talos::machine_config::generate;
 use crate::talos::machine_config::{MachineConfig, Mode, Severity};
-use crate::talos::pki::CertificateAndKey;
 use crate::talos::secrets::SecretsBundle;
 use crate::talos::version::TalosVersion;
 use crate::yaml::{self, At, Emit};
@@ -20,8 +20,35 @@ use crate::yaml::{self, At, Emit};
 /// supported, a patch that does not apply, or a result that Talos would refuse.
 pub fn render(input: &Input<'_>) -> Result<Rendered, TalhelperError> {
     let variables = files::variables(input)?;
+    let plan = plan(input, &variables)?;
+    let secrets = secrets(input, &variables)?;
+    let mut work = Work {
+        input,
+        variables: &variables,
+        plan: &plan,
+        warnings: warnings(&plan.configs),
+    };
+    let node = work.node(&secrets)?;
+    let base = work.base(&node, &secrets)?;
+    let config = work.patched(base, &node)?;
+    work.check(&config)?;
+    let warnings = std::mem::take(&mut work.warnings);
+    Ok(plan.rendered(config, secrets, warnings))
+}
+
+/// What talconfig.yaml says about the node, sound as far as it goes.
+struct Plan {
+    cluster: Cluster,
+    entry: NodeEntry,
+    configs: NodeConfigs,
+    version: TalosVersion,
+    installer: Installer,
+}
+
+/// Reads talconfig.yaml; all its mistakes come in one error.
+fn plan(input: &Input<'_>, variables: &Variables) -> Result<Plan, TalhelperError> {
     let text = files::open(input, FileName::Given(input.talconfig))?;
-    let text = files::complete(input.talconfig, text.expose(), &variables)?;
+    let text = files::complete(input.talconfig, text.expose(), variables)?;
     let root = yaml::parse_single(&text.text).map_err(|error| TalhelperError::Yaml {
         file: input.talconfig.to_owned(),
         line: text.line_before(error.at.line),
@@ -31,90 +58,105 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, TalhelperError> {
     let findings = Findings::new(&line_before);
     let Some(root) = root else {
         findings.mistake(TOP, "the file is empty");
-        return Err(mistakes(input, findings));
+        return Err(mistakes(input, findings.finish()));
     };
     let mut cluster = talconfig::read(&root, input.node, &findings);
     let version = versions(&cluster, &findings);
-    let Some((entry, configs)) = cluster.node.take() else {
-        return Err(no_node(input, &cluster, findings));
-    };
-    let installer = installer::installer(&cluster, &configs, &version, &findings);
-    let warnings = warnings(&configs);
+    let node = cluster.node.take();
+    let installer = node
+        .as_ref()
+        .map(|(_, configs)| installer(&cluster, configs, &version, &findings));
     let found = findings.finish();
-    if !found.is_empty() {
-        return Err(TalhelperError::Talconfig {
+    match (node, installer) {
+        _ if !found.is_empty() => Err(mistakes(input, found)),
+        (Some((entry, configs)), Some(installer)) => Ok(Plan {
+            cluster,
+            entry,
+            configs,
+            version,
+            installer,
+        }),
+        _ => Err(TalhelperError::NoNode {
             file: input.talconfig.to_owned(),
-            findings: found,
-        });
+            node: input.node.to_owned(),
+            known: cluster.hostnames.join(", "),
+        }),
     }
-    let secrets = secrets(input, &variables)?;
-    let mut work = Work {
-        input,
-        variables: &variables,
-        cluster: &cluster,
-        configs: &configs,
-        warnings,
-    };
-    let aescbc = secrets.aescbc_encryption_secret.as_ref().map(|secret| secret.expose().as_str());
-    let node = Node {
-        hostname: &entry.hostname,
-        ignore_hostname: entry.ignore_hostname,
-        control_plane: entry.control_plane,
-        install_disk_selector: entry.install_disk_selector.as_ref(),
-        configs: &configs,
-        machine_files: work.machine_files()?,
-        inline_manifests: work.inline_manifests()?,
-        aescbc_secret: aescbc,
-    };
-    let base = work.base(&node, &secrets, &version, &entry.install_disk, &installer.image)?;
-    let config = work.patched(base, &node)?;
-    work.check(&config)?;
-    Ok(Rendered {
-        config,
-        talos_version: version,
-        kubernetes_version: without_v(&cluster.kubernetes_version).to_owned(),
-        schematic_id: installer.schematic_id,
-        schematic: configs.schematic.clone().filter(|_| configs.image_url.is_none()),
-        installer: installer.image,
-        install_disk: Some(entry.install_disk).filter(|disk| !disk.is_empty()),
-        cluster_endpoint: cluster.endpoint.clone(),
-        hostname: entry.hostname,
-        ip_addresses: entry.ip_addresses,
-        architecture: architecture(&configs).map(Into::into),
-        warnings: work.warnings,
-        cluster_name: cluster.name,
-        secrets,
-    })
+}
+
+impl Plan {
+    fn rendered(
+        self,
+        config: MachineConfig,
+        secrets: SecretsBundle,
+        warnings: Vec<String>,
+    ) -> Rendered {
+        let architecture = architecture(&self.configs).map(Into::into);
+        let Self {
+            cluster,
+            entry,
+            configs,
+            version,
+            installer,
+        } = self;
+        Rendered {
+            config,
+            secrets,
+            talos_version: version,
+            kubernetes_version: without_v(&cluster.kubernetes_version).to_owned(),
+            schematic_id: installer.schematic_id,
+            schematic: configs.schematic.filter(|_| configs.image_url.is_none()),
+            installer: installer.image,
+            install_disk: Some(entry.install_disk).filter(|disk| !disk.is_empty()),
+            cluster_name: cluster.name,
+            cluster_endpoint: cluster.endpoint,
+            hostname: entry.hostname,
+            ip_addresses: entry.ip_addresses,
+            architecture,
+            warnings,
+        }
+    }
 }
 
 /// What the files and values of a render are combined with.
 struct Work<'a> {
     input: &'a Input<'a>,
     variables: &'a Variables,
-    cluster: &'a Cluster,
-    configs: &'a NodeConfigs,
+    plan: &'a Plan,
     warnings: Vec<String>,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn node(&self, secrets: &'a SecretsBundle) -> Result<Node<'a>, TalhelperError> {
+        let entry = &self.plan.entry;
+        let aescbc = secrets.aescbc_encryption_secret.as_ref();
+        Ok(Node {
+            hostname: &entry.hostname,
+            ignore_hostname: entry.ignore_hostname,
+            control_plane: entry.control_plane,
+            install_disk_selector: entry.install_disk_selector.as_ref(),
+            configs: &self.plan.configs,
+            machine_files: self.machine_files()?,
+            inline_manifests: self.inline_manifests()?,
+            aescbc_secret: aescbc.map(|secret| secret.expose().as_str()),
+        })
+    }
+
     fn base(
         &self,
         node: &Node<'_>,
         secrets: &SecretsBundle,
-        version: &TalosVersion,
-        disk: &str,
-        image: &str,
     ) -> Result<MachineConfig, TalhelperError> {
-        let cluster = self.cluster;
+        let cluster = &self.plan.cluster;
         let mut input = generate::Input::new(
             &cluster.name,
             &cluster.endpoint,
             &cluster.kubernetes_version,
-            version.minor_pair(),
-            generate_secrets(secrets),
+            self.plan.version.minor_pair(),
+            secrets.into(),
         );
-        input.install_disk = disk;
-        input.install_image = image;
+        input.install_disk = &self.plan.entry.install_disk;
+        input.install_image = &self.plan.installer.image;
         input.allow_scheduling_on_control_planes = cluster.allow_scheduling;
         if !cluster.domain.is_empty() {
             input.dns_domain = &cluster.domain;
@@ -136,16 +178,33 @@ impl Work<'_> {
     }
 
     /// Overrides, further documents, the node's patches with the group's before them, then the cluster's.
-    fn patched(&mut self, base: MachineConfig, node: &Node<'_>) -> Result<MachineConfig, TalhelperError> {
+    fn patched(
+        &mut self,
+        base: MachineConfig,
+        node: &Node<'_>,
+    ) -> Result<MachineConfig, TalhelperError> {
         let mut config = base;
-        for patch in documents::overrides(self.cluster, node) {
-            config = self.apply(&config, &patch, &format!("the settings of {}", node.hostname))?;
+        for patch in documents::overrides(&self.plan.cluster, node) {
+            config = self.apply(
+                &config,
+                &patch,
+                &format!("the settings of {}", node.hostname),
+            )?;
         }
         let documents = documents::additions(node);
-        config = self.apply(&config, &documents, &format!("the documents of {}", node.hostname))?;
-        let own = self.load(self.configs.patches.as_deref().unwrap_or_default())?;
-        let global = self.load(&self.cluster.patches)?;
-        let texts = |patches: &[(String, String)]| patches.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
+        config = self.apply(
+            &config,
+            &documents,
+            &format!("the documents of {}", node.hostname),
+        )?;
+        let own = self.load(self.plan.configs.patches.as_deref().unwrap_or_default())?;
+        let global = self.load(&self.plan.cluster.patches)?;
+        let texts = |patches: &[(String, String)]| {
+            patches
+                .iter()
+                .map(|(_, text)| text.clone())
+                .collect::<Vec<_>>()
+        };
         for path in overridden::overridden(&texts(&own), &texts(&global)) {
             self.warnings.push(format!(
                 "{path} is set by a patch of {} and then changed by one of the cluster's patches: talhelper applies \
@@ -159,13 +218,23 @@ impl Work<'_> {
         Ok(config)
     }
 
-    fn apply(&mut self, config: &MachineConfig, patch: &str, place: &str) -> Result<MachineConfig, TalhelperError> {
-        let patched = config.patch(&[patch]).map_err(|source| TalhelperError::Patch {
-            file: self.input.talconfig.to_owned(),
-            place: place.to_owned(),
-            source,
-        })?;
-        let warnings = patched.warnings.into_iter().map(|warning| format!("{place}: {warning}"));
+    fn apply(
+        &mut self,
+        config: &MachineConfig,
+        patch: &str,
+        place: &str,
+    ) -> Result<MachineConfig, TalhelperError> {
+        let patched = config
+            .patch(&[patch])
+            .map_err(|source| TalhelperError::Patch {
+                file: self.input.talconfig.to_owned(),
+                place: place.to_owned(),
+                source,
+            })?;
+        let warnings = patched
+            .warnings
+            .into_iter()
+            .map(|warning| format!("{place}: {warning}"));
         self.warnings.extend(warnings);
         Ok(patched.config)
     }
@@ -175,7 +244,10 @@ impl Work<'_> {
         let mut loaded = Vec::new();
         for patch in patches {
             let (place, text) = match patch.text.strip_prefix('@') {
-                None => (format!("{} (line {})", patch.path, patch.line), patch.text.clone()),
+                None => (
+                    format!("{} (line {})", patch.path, patch.line),
+                    patch.text.clone(),
+                ),
                 Some(file) => {
                     let file = file.trim();
                     let text = self.file(file, &patch.path, false)?;
@@ -212,14 +284,19 @@ impl Work<'_> {
     }
 
     fn file_text(&self, content: &FileText, path: &str) -> Result<String, TalhelperError> {
-        match content.text.strip_prefix('@').map(str::trim).filter(|file| !file.is_empty()) {
+        match content
+            .text
+            .strip_prefix('@')
+            .map(str::trim)
+            .filter(|file| !file.is_empty())
+        {
             Some(file) => self.file(file, path, content.skip_envsubst),
             None => Ok(content.text.clone()),
         }
     }
 
     fn machine_files(&self) -> Result<Vec<Emit>, TalhelperError> {
-        let files = self.configs.machine_files.iter().flatten();
+        let files = self.plan.configs.machine_files.iter().flatten();
         let file = |file: &talconfig::MachineFile| {
             let content = self.file_text(&file.content, "machineFiles")?;
             let mut fields = vec![documents::text("content", &content)];
@@ -232,12 +309,20 @@ impl Work<'_> {
     fn inline_manifests(&self) -> Result<Vec<Emit>, TalhelperError> {
         let manifest = |(name, contents): &(String, FileText)| {
             let contents = self.file_text(contents, "inlineManifests")?;
-            Ok(Emit::Map(vec![documents::text("name", name), documents::text("contents", &contents)]))
+            Ok(Emit::Map(vec![
+                documents::text("name", name),
+                documents::text("contents", &contents),
+            ]))
         };
-        self.cluster.inline_manifests.iter().map(manifest).collect()
+        self.plan
+            .cluster
+            .inline_manifests
+            .iter()
+            .map(manifest)
+            .collect()
     }
 
-    /// talhelper validates for metal machines whatever the node is, which is the stricter set of rules.
+    /// talhelper validates strictly and for metal machines whatever the node is, which is the larger set of rules.
     fn check(&mut self, config: &MachineConfig) -> Result<(), TalhelperError> {
         let mut problems = Vec::new();
         for problem in config.validate(Mode::Metal) {
@@ -246,8 +331,8 @@ impl Work<'_> {
                 path => format!("{path}: {}", problem.message),
             };
             match problem.severity {
-                Severity::Error => problems.push(text),
-                Severity::Warning => self.warnings.push(text),
+                Severity::Error | Severity::Warning => problems.push(text),
+                Severity::Note => self.warnings.push(text),
             }
         }
         match problems.is_empty() {
@@ -274,13 +359,19 @@ fn versions(cluster: &Cluster, findings: &Findings<'_>) -> TalosVersion {
         }
     };
     if !matches!(version.minor_pair(), (1, 12 | 13)) {
-        findings.unsupported(cluster.talos_version_at, &format!("talosVersion {version}: only v1.12 and v1.13 are, it"));
+        findings.unsupported(
+            cluster.talos_version_at,
+            &format!("talosVersion {version}: only v1.12 and v1.13 are, it"),
+        );
         return known;
     }
     let ((_, low), (_, high)) = version.kubernetes_range();
     let minor = kubernetes_minor(&cluster.kubernetes_version);
-    if !cluster.kubernetes_version.is_empty() && !minor.is_some_and(|minor| (low..=high).contains(&minor)) {
-        let text = format!("kubernetesVersion must be from v1.{low} to v1.{high} for Talos {version}");
+    if !cluster.kubernetes_version.is_empty()
+        && !minor.is_some_and(|minor| (low..=high).contains(&minor))
+    {
+        let text =
+            format!("kubernetesVersion must be from v1.{low} to v1.{high} for Talos {version}");
         findings.mistake(cluster.kubernetes_version_at, text);
     }
     version
@@ -302,28 +393,6 @@ fn secrets(input: &Input<'_>, variables: &Variables) -> Result<SecretsBundle, Ta
     SecretsBundle::parse(&text.text).map_err(|source| TalhelperError::Secrets { file, source })
 }
 
-fn generate_secrets(bundle: &SecretsBundle) -> GenerateSecrets<'_> {
-    fn pair(pair: &CertificateAndKey) -> PemPair<'_> {
-        PemPair {
-            crt: &pair.crt,
-            key: pair.key.expose(),
-        }
-    }
-    let certs = &bundle.certs;
-    GenerateSecrets {
-        cluster_id: &bundle.cluster.id,
-        cluster_secret: bundle.cluster.secret.expose(),
-        bootstrap_token: bundle.bootstrap_token.expose(),
-        trustd_token: bundle.trustd_token.expose(),
-        os_ca: pair(&certs.os),
-        k8s_ca: pair(&certs.k8s),
-        etcd_ca: certs.etcd.as_ref().map(pair).unwrap_or_default(),
-        aggregator_ca: certs.k8s_aggregator.as_ref().map(pair).unwrap_or_default(),
-        service_account_key: certs.k8s_service_account.as_ref().map_or("", |key| key.expose()),
-        secretbox_secret: bundle.secretbox_encryption_secret.as_ref().map_or("", |secret| secret.expose()),
-    }
-}
-
 fn architecture(configs: &NodeConfigs) -> Option<&str> {
     let spec = configs.machine_spec.as_ref()?;
     Some(spec.architecture.as_str()).filter(|architecture| !architecture.is_empty())
@@ -339,23 +408,10 @@ fn warnings(configs: &NodeConfigs) -> Vec<String> {
     }
 }
 
-fn no_node(input: &Input<'_>, cluster: &Cluster, findings: Findings<'_>) -> TalhelperError {
-    let found = findings.finish();
-    let file = input.talconfig.to_owned();
-    if !found.is_empty() {
-        return TalhelperError::Talconfig { file, findings: found };
-    }
-    TalhelperError::NoNode {
-        file,
-        node: input.node.to_owned(),
-        known: cluster.hostnames.join(", "),
-    }
-}
-
-fn mistakes(input: &Input<'_>, findings: Findings<'_>) -> TalhelperError {
+fn mistakes(input: &Input<'_>, findings: Vec<Finding>) -> TalhelperError {
     TalhelperError::Talconfig {
         file: input.talconfig.to_owned(),
-        findings: findings.finish(),
+        findings,
     }
 }
 
