@@ -106,7 +106,7 @@ pub enum TalhelperError {
         node: String,
         /// Why.
         #[source]
-        source: GenerateError,
+        source: Box<GenerateError>,
     },
     /// A patch cannot be applied.
     #[error("{file}: applying {place}")]
@@ -117,7 +117,7 @@ pub enum TalhelperError {
         place: String,
         /// Why.
         #[source]
-        source: PatchError,
+        source: Box<PatchError>,
     },
     /// Talos would refuse the result.
     #[error("the configuration of {node} is not valid: {}", problems.join("; "))]

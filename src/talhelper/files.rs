@@ -75,14 +75,14 @@ fn add_variables(file: &str, text: &str, variables: &mut Variables) -> Result<()
         dotenv::parse(&text, variables).map_err(|error| failed(error.line, error.problem))?;
     for (name, value) in found {
         if name.is_empty() {
-            let nameless = |line: &&str| {
+            let nameless = |line: &str| {
                 !line.contains([':', '='])
                     && !line.trim().is_empty()
                     && !line.trim_start().starts_with('#')
             };
             let line = lines
                 .iter()
-                .position(|line| nameless(&line))
+                .position(|line| nameless(line))
                 .map_or(1, |at| at + 1);
             return Err(failed(line, "a line is no NAME: value".into()));
         }

@@ -173,7 +173,7 @@ impl<'a> Work<'a> {
         };
         made.map_err(|source| TalhelperError::Generate {
             node: node.hostname.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 
@@ -229,7 +229,7 @@ impl<'a> Work<'a> {
             .map_err(|source| TalhelperError::Patch {
                 file: self.input.talconfig.to_owned(),
                 place: place.to_owned(),
-                source,
+                source: Box::new(source),
             })?;
         let warnings = patched
             .warnings

@@ -59,7 +59,7 @@ fn input<'a>(
 
 /// The error with its sources, and its hints.
 fn failure(result: Result<Rendered, TalhelperError>) -> String {
-    let error = result.err().expect("it must fail");
+    let error = result.expect_err("it must fail");
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
