@@ -23,3 +23,5 @@ pub mod pki;
 
 /// talosconfig files and client credentials.
 pub mod talosconfig;
+/// Machine configurations: parse, validate, patch, generate, hash, compare.
+pub mod machine_config;
