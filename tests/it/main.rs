@@ -6,3 +6,4 @@ mod layers;
 mod protocol;
 
 mod simulator;
+mod config;
