@@ -2,7 +2,6 @@ use std::{fs, process::Command};
 
 use bytes::Bytes;
 
-use super::*;
 use crate::disk_image::{DecodeOptions, Decoder, Event, Image, ZeroMode};
 
 /// Made by `tests/golden/disk_image/make.sh` with the usual tools.
