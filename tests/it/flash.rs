@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, ImageSource, Phase, Progress, Zero, flash};
+use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, ImageSource, Phase, Progress, flash};
 use talosoci::client::rescue::probe::{Requirements, probe, refuse};
 use talosoci::client::rescue::session::Session;
-use talosoci::disk_image::Digest;
+use talosoci::disk_image::{Digest, ZeroMode};
 use talosoci::talos::image::Architecture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ async fn a_flashed_disk_holds_the_image_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dirty_disk_ends_as_a_clean_one_where_it_matters() {
     let raw = image::raw(2);
-    for zero in [Zero::Partitions, Zero::All] {
+    for zero in [ZeroMode::Partitions, ZeroMode::All] {
         let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
         let options = FlashOptions { zero, ..FlashOptions::default() };
         let flashed = bench.flash_with(source(&image::xz(&raw)), &options, &|_| ()).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_dirty_disk_ends_as_a_clean_one_where_it_matters() {
         for range in [0..EFI.start, EFI, META, backup] {
             assert!(bench.disk(range.start, range.len()) == raw[range.clone()], "{zero:?} {range:?}");
         }
-        assert_eq!(bench.disk(0, RAW_SIZE) == raw, zero == Zero::All);
+        assert_eq!(bench.disk(0, RAW_SIZE) == raw, zero == ZeroMode::All);
         assert!(flashed.zeroed_bytes > 0);
         // An old backup table at the end of the disk must not come back to life.
         assert!(bench.disk(DISK_SIZE - MIB, MIB).iter().all(|byte| *byte == 0));

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::probe::{Facts, Kind, Privilege};
 use super::session::{Rights, Session, quote};
-use crate::disk_image::{Digest, Event, Gpt, HEAD, Image};
+use crate::disk_image::{Digest, Event, Gpt, HEAD, Image, ZeroMode};
 
 mod error;
 mod pieces;
@@ -20,7 +20,6 @@ mod zero;
 
 pub use error::{Cause, FlashError};
 pub use source::{BoxError, ImageSource};
-pub use zero::Zero;
 
 use remote::{Command, Remote};
 use source::Decoding;
@@ -29,7 +28,7 @@ use source::Decoding;
 #[derive(Clone, Debug, Default)]
 pub struct FlashOptions {
     /// Which zero ranges of the image are made zero on the disk.
-    pub zero: Zero,
+    pub zero: ZeroMode,
     /// The SHA-256 that the compressed image must have; compared before the disk can boot.
     pub sha256: Option<Digest>,
 }
@@ -132,7 +131,7 @@ impl Run<'_> {
         let written = self.write(&mut remote, &mut decoding, first, compressed_size).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, &gpt)?;
-        let zeroed = self.zero(&mut remote, &image, &gpt).await?;
+        let zeroed = self.zero(&mut remote, &image).await?;
         let verified = self.verify(&mut remote, &image, &zeroed.written).await?;
         self.finish(&mut remote, head).await?;
 
@@ -160,8 +159,8 @@ impl Run<'_> {
 
     /// Reads the partition table, and from it the size of the image, before anything is written.
     fn partitions(&self, head: &[u8]) -> Result<Gpt, Cause> {
-        // The largest size that cannot overflow: how large the image is, the table itself says.
-        let gpt = Gpt::parse(head, i64::MAX as u64).map_err(Cause::Partitions)?;
+        // How large the image is, the table itself says.
+        let gpt = Gpt::parse(head, u64::MAX).map_err(Cause::Partitions)?;
         let needed = image_end(&gpt);
         let size = self.facts.disk.size;
         if needed > size {
@@ -227,6 +226,8 @@ impl Run<'_> {
         if image.raw_size != expected {
             return Err(Cause::WrongSize { expected, found: image.raw_size });
         }
+        let layout = image.layout.as_ref().map_err(|error| Cause::Partitions(error.clone()))?;
+        layout.backup.clone().map_err(Cause::Partitions)?;
         match self.options.sha256 {
             Some(expected) if expected != image.compressed_sha256 => {
                 Err(Cause::WrongDigest { expected, found: image.compressed_sha256 })
@@ -235,8 +236,8 @@ impl Run<'_> {
         }
     }
 
-    async fn zero(&self, remote: &mut Remote, image: &Image, gpt: &Gpt) -> Result<zero::Done, Cause> {
-        let ranges = zero::ranges(image, gpt, self.options.zero);
+    async fn zero(&self, remote: &mut Remote, image: &Image) -> Result<zero::Done, Cause> {
+        let ranges = zero::ranges(image, self.options.zero);
         self.meter.begin(Phase::Zero, Some(ranges.iter().map(|range| range.end - range.start).sum()));
         let mut done = zero::make(remote, ranges, self.meter).await?;
         // What was wiped beyond the image is to be proven as well.

@@ -39,7 +39,7 @@ pub async fn reboot(session: &Session) -> Result<(), SessionError> {
 
 /// The pause lets the answer leave before the network does. `b` of sysrq reboots without a sync, which was done before.
 const REBOOT: &str = r#"# talosoci reboot 1
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
 [ "$(id -u)" = 0 ] || { echo "not root" >&2; exit 1; }
 sync

@@ -8,7 +8,7 @@
 #   q                      -> q, and ends             lets the kernel read the partition table
 # A failure is answered with a line that begins with "!", and ends the script with status 1, as does the end of the input.
 # POSIX sh; tested with dash, bash and busybox ash. `disk` and `sum` are set by the line before this text.
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 TALOSOCI_FLASH=$disk
 export PATH LC_ALL TALOSOCI_FLASH

@@ -1,4 +1,4 @@
-//! The zero ranges of an image: which of them matter, and making them zero.
+//! Making ranges zero, and proving that they are.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -7,19 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::remote::Remote;
 use super::{Cause, Meter};
-use crate::disk_image::{Digest, Extent, Gpt, HEAD, Image};
-
-/// Which zero ranges of the image are made zero on the disk. The rest of the disk keeps what it held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Zero {
-    /// Everything in a partition, and the backup partition table.
-    #[default]
-    Partitions,
-    /// Of the partitions only what a file system or Talos reads before it writes.
-    Needed,
-    /// The whole image.
-    All,
-}
+use crate::disk_image::{Digest, Extent, HEAD, Image, ZeroMode, zero_plan};
 
 /// What [`make`] did.
 #[derive(Debug, Default)]
@@ -31,17 +19,13 @@ pub(super) struct Done {
 }
 
 /// The ranges to make zero, in ascending order, beyond the first MiB.
-pub(super) fn ranges(image: &Image, gpt: &Gpt, zero: Zero) -> Vec<Range<u64>> {
-    let mut wanted: Vec<Range<u64>> = match zero {
-        Zero::All => vec![HEAD..image.raw_size],
-        Zero::Partitions | Zero::Needed => {
-            let mut wanted: Vec<_> = gpt.partitions.iter().map(|partition| partition.range.clone()).collect();
-            wanted.push(gpt.usable.end..image.raw_size);
-            wanted
-        }
-    };
-    wanted.sort_by_key(|range| range.start);
-    wanted.into_iter().flat_map(|range| without(range.start.max(HEAD)..range.end, &image.extents)).collect()
+pub(super) fn ranges(image: &Image, mode: ZeroMode) -> Vec<Range<u64>> {
+    let plan = zero_plan(mode, image.raw_size, &image.extents, &image.layout);
+    for reason in &plan.fallbacks {
+        tracing::info!(reason, "zeroing more than asked for");
+    }
+    let beyond = |range: Range<u64>| range.start.max(HEAD)..range.end;
+    plan.ranges.into_iter().map(beyond).filter(|range| !range.is_empty()).collect()
 }
 
 /// Makes the ranges zero. What is zero already is only read: on an empty disk that saves half of the time.
@@ -104,22 +88,6 @@ fn digest_of_zeros(len: u64) -> Digest {
     Digest(hash.finalize().into())
 }
 
-/// `range` without the extents, which are in ascending order.
-fn without(range: Range<u64>, extents: &[Extent]) -> Vec<Range<u64>> {
-    let mut left = Vec::new();
-    let mut at = range.start;
-    for extent in extents.iter().filter(|extent| extent.offset < range.end && extent.offset + extent.len > range.start) {
-        if at < extent.offset {
-            left.push(at..extent.offset);
-        }
-        at = extent.offset + extent.len;
-    }
-    if at < range.end {
-        left.push(at..range.end);
-    }
-    left
-}
-
 fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let starts = (range.start / CHUNK..range.end.div_ceil(CHUNK)).map(|index| index * CHUNK);
     starts.map(move |start| start.max(range.start)..(start + CHUNK).min(range.end)).filter(|chunk| !chunk.is_empty())
@@ -131,19 +99,6 @@ const CHUNK: u64 = 64 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn extent(offset: u64, len: u64) -> Extent {
-        Extent { offset, len, sha256: Digest([0; 32]) }
-    }
-
-    #[test]
-    fn what_holds_data_is_not_made_zero() {
-        let extents = [extent(0, 10), extent(20, 10), extent(30, 5), extent(50, 50)];
-        assert_eq!(without(0..100, &extents), [10..20, 35..50]);
-        assert_eq!(without(22..40, &extents), [35..40]);
-        assert_eq!(without(60..70, &extents), []);
-        assert_eq!(without(100..120, &extents), [100..120]);
-    }
 
     #[test]
     fn long_ranges_are_cut_at_round_offsets() {

@@ -1,7 +1,7 @@
 # talosoci probe 1
 # Reads, and writes nothing. Says one fact a line, as key=value; the last line is end=1.
 # POSIX sh; tested with dash, bash and busybox ash. `disk` and `imds` are set by the line before this text.
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 set -f
