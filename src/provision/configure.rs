@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::talos::{ApplyMode, Node, TalosError, Trust};
+use crate::client::talos::{ApplyMode, ErrorKind, Node, TalosError, Trust};
 use crate::provision::error::{Cause, chain};
 use crate::provision::observe::{HANDSHAKE, Observation, talos};
 use crate::provision::wait::{Look, until};
@@ -60,6 +60,8 @@ impl<'a> Sender<'a> {
         match self.apply(fingerprint).await {
             Ok(()) => Look::Pending("the configuration was accepted".into()),
             Err(error) if error.is_transient() => Look::Pending(chain(&error)),
+            // Talos makes a new key when the node's addresses change: the next look pins that one.
+            Err(error) if error.kind() == ErrorKind::UntrustedServer => Look::Pending(chain(&error)),
             Err(error) => Look::Failed(Cause::Talos(error)),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Progress};
 use crate::client::rescue::probe::{Facts, Requirements, probe, refuse};
 use crate::client::rescue::session::{Rights, Session, quote};
-use crate::disk_image::HEAD;
+use crate::disk_image::{HEAD, ZeroMode};
 use crate::node::spec::{Flash, SshFlash, Zero};
 use crate::provision::error::Cause;
 use crate::provision::image::Verified;
@@ -61,9 +61,9 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
     })?;
     let options = FlashOptions {
         zero: match flash.zero {
-            Zero::Partitions => flash::Zero::Partitions,
-            Zero::Needed => flash::Zero::Needed,
-            Zero::All => flash::Zero::All,
+            Zero::Partitions => ZeroMode::Partitions,
+            Zero::Needed => ZeroMode::Needed,
+            Zero::All => ZeroMode::All,
         },
         // The bytes that were verified, also if the file was changed since.
         sha256: Some(image.image.compressed_sha256),

@@ -23,5 +23,3 @@ pub mod pki;
 
 /// talosconfig files and client credentials.
 pub mod talosconfig;
-/// Machine configurations: parse, validate, patch, generate, hash, compare.
-pub mod machine_config;
