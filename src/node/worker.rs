@@ -166,6 +166,8 @@ fn judge(config: &MachineConfig, attribute: &str, findings: &mut Findings) {
                 message,
                 "correct the machine configuration; Talos accepts it with this warning",
             ),
+            // Even the strict validator takes it.
+            Severity::Note => {}
         }
     }
     if config.machine_type() != Some(MachineType::Worker) {

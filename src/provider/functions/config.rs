@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{blame, string};
-use crate::talos::machine_config::{HashOptions, MachineConfig, Mode, Severity};
+use crate::talos::machine_config::{HashOptions, MachineConfig, Mode, Problem, Severity};
 use crate::tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::tfplugin::provider::Context;
 use crate::tfplugin::types::Type;
@@ -82,7 +82,7 @@ impl Function for ValidateConfig {
             Ok(config) => config,
             Err(error) => return Ok(Value::list([crate::provision::error::chain(&error)])),
         };
-        let problems = config.validate(mode).into_iter().map(|problem| {
+        let problems = config.validate(mode).into_iter().filter(Problem::is_fatal).map(|problem| {
             let severity = if problem.severity == Severity::Warning { "warning: " } else { "" };
             if problem.path.is_empty() {
                 format!("{severity}{}", problem.message)
