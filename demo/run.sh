@@ -13,8 +13,8 @@ fi
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 say "Building the provider and the simulator"
-cargo build --release --quiet --features sim --bin terraform-provider-talosoci --example simulator
-binaries=$PWD/target/release
+cargo build --quiet --features sim --bin terraform-provider-talosoci --example simulator
+binaries=$PWD/target/debug
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/talosoci-demo.XXXXXX")
 simulator=
@@ -30,24 +30,21 @@ trap 'exit 130' INT TERM
 began=$SECONDS
 
 say "Starting the simulator: an Image Factory, a rescue host, a Talos node, the cluster it is to join"
-"$binaries/examples/simulator" --talos v1.12.2 --state "$work/sim" --secrets tests/golden/guide/talsecret.yaml \
+mkdir "$work/simulator"
+"$binaries/examples/simulator" --talos v1.12.2 --state "$work/simulator" --secrets tests/golden/guide/talsecret.yaml \
   >"$work/simulator.log" 2>&1 &
 simulator=$!
-ready=no
-for _ in $(seq 1 300); do
-  if [ -e "$work/sim/ready" ]; then ready=yes; break; fi
-  kill -0 "$simulator" 2>/dev/null || break
+until grep -q '^What happens' "$work/simulator.log"; do
+  if ! kill -0 "$simulator" 2>/dev/null; then
+    echo "demo: the simulator did not start:" >&2
+    cat "$work/simulator.log" >&2
+    exit 1
+  fi
   sleep 0.1
 done
-if [ $ready = no ]; then
-  echo "demo: the simulator did not start:" >&2
-  cat "$work/simulator.log" >&2
-  exit 1
-fi
 
 cp demo/main.tf "$work/main.tf"
 cp tests/golden/guide/expected-talhelper-3.1.16.yaml "$work/cloudbox2.yaml"
-cp "$work/sim/terraform.tfvars.json" "$work/simulator.auto.tfvars.json"
 cat >"$work/cli.tfrc" <<TFRC
 provider_installation {
   dev_overrides {
