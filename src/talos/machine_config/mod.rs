@@ -12,7 +12,10 @@ mod error;
 pub mod generate;
 mod hash;
 mod patch;
+#[cfg(test)]
+mod properties;
 mod redact;
+mod releases;
 mod types;
 mod validate;
 pub mod yaml;
