@@ -12,7 +12,7 @@ use super::{
     input::Input,
     layout::{Layout, Survey},
     sniff::{Format, SNIFF_LEN, SniffError, sniff},
-    xz::{self, Blocks, XzError},
+    xz::{self, BlockError, Blocks, XzError},
     zero::{ZeroMode, ZeroPlan, zero_plan},
     zstd::{self, ZstdError},
 };
@@ -314,6 +314,24 @@ pub enum DecodeError {
     /// The image was not read to its end, or reading it has failed before.
     #[error("the image was not decoded to its end")]
     Unfinished,
+}
+
+impl DecodeError {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Sniff(error) => Some(error.hint()),
+            Self::TooLarge { .. } => Some("choose a larger disk, or the image of another platform"),
+            Self::Xz(XzError::Block {
+                source: BlockError::Dictionary { .. },
+                ..
+            }) => Some("compress the image with `xz -6` or less"),
+            Self::Xz(_) | Self::Zstd(_) | Self::TooMuchInput { .. } => {
+                Some("remove the file from the cache and download it again")
+            }
+            Self::TooFragmented { .. } | Self::Unfinished => None,
+        }
+    }
 }
 
 const MAX_EXTENTS: usize = 128 << 10;

@@ -17,7 +17,7 @@ struct Geometry {
 
 /// Collects the allocation tables as they come by; what never comes is zero, that is free.
 #[derive(Debug)]
-pub(super) struct FatScan {
+pub struct FatScan {
     geometry: Geometry,
     used: Bits,
     /// The first two entries of the first table.

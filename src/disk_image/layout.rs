@@ -160,3 +160,6 @@ fn copy_overlap(kept: &mut [u8], start: u64, offset: u64, bytes: &[u8]) {
         kept[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ mod zstd;
 pub use decoder::{DecodeError, DecodeOptions, Decoder, Image};
 pub use digest::Digest;
 pub use extents::{Event, Extent, GRANULE, HEAD};
-pub use fat::{FatError, FatMap};
+pub use fat::{FatError, FatMap, FatScan};
 pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use layout::{EfiPartition, Layout};
 pub use qcow2::{Qcow2Error, Qcow2Writer};

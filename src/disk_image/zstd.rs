@@ -36,6 +36,8 @@ pub(super) struct Reader {
     out: Vec<u8>,
     raw: u64,
     in_frame: bool,
+    /// The last call filled the output, so there may be more without any input.
+    pending: bool,
 }
 
 impl Reader {
@@ -49,25 +51,24 @@ impl Reader {
             out: vec![0; PIECE],
             raw: 0,
             in_frame: true,
+            pending: false,
         })
     }
 
     pub fn step(&mut self, input: &mut Input) -> Result<Step, ZstdError> {
         let mut filled = 0;
-        while filled < PIECE {
+        // The library counts calls without progress as errors.
+        while filled < PIECE && (self.pending || input.len() > 0) {
+            let raw = self.raw + filled as u64;
             let status = self
                 .decoder
                 .run_on_buffers(input.front(), &mut self.out[filled..])
-                .map_err(|source| ZstdError::Data {
-                    raw: self.raw + filled as u64,
-                    source,
-                })?;
+                .map_err(|source| ZstdError::Data { raw, source })?;
             input.advance(status.bytes_read);
             filled += status.bytes_written;
+            self.pending = filled == PIECE;
             if status.bytes_read + status.bytes_written > 0 {
                 self.in_frame = status.remaining > 0;
-            } else if input.len() == 0 {
-                break;
             }
         }
         self.raw += filled as u64;

@@ -184,6 +184,52 @@ fn nothing_follows_an_error() {
 }
 
 #[test]
+fn asking_again_without_input_changes_nothing() {
+    let disk = disk();
+    for compressed in [disk.clone(), xz(&disk), zst(&disk)] {
+        let mut decoder = Decoder::new(DecodeOptions::new(LIMIT));
+        for chunk in compressed.chunks(compressed.len() / 3) {
+            decoder.push(Bytes::copy_from_slice(chunk));
+            while decoder.next_event().unwrap().is_some() {}
+            for _ in 0..100 {
+                assert_eq!(decoder.next_event().unwrap(), None);
+            }
+        }
+        decoder.end_of_input();
+        while decoder.next_event().unwrap().is_some() {}
+        assert!(decoder.is_complete());
+        assert_eq!(decoder.next_event().unwrap(), None);
+        assert_eq!(decoder.finish().unwrap().raw_size, disk.len() as u64);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_zstd_file_with_a_checksum_is_an_error() {
+    let disk = disk();
+    let sound = zst(&disk);
+    for at in (0..sound.len()).step_by(sound.len() / 60) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 1 << (at % 8);
+        assert!(
+            decode(&damaged, 4096, DecodeOptions::new(LIMIT)).is_err(),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn a_zstd_window_that_takes_too_much_memory_is_refused() {
+    let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(25).unwrap();
+    encoder.write_all(&disk()).unwrap();
+    let error = decode(&encoder.finish().unwrap(), 4096, DecodeOptions::new(LIMIT)).unwrap_err();
+    assert!(
+        matches!(error, DecodeError::Zstd(ZstdError::Data { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn finishing_early_is_an_error() {
     let mut decoder = Decoder::new(DecodeOptions::new(LIMIT));
     decoder.push(xz(&disk()).into());
