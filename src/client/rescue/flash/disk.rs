@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::remote::{Remote, Start};
 use super::source::Decoding;
-use super::wire::{Command, Job};
+use super::wire::{Command, Job, Jobs};
 use super::{Cause, Meter, Phase, zero};
 use crate::client::rescue::session::Session;
 use crate::disk_image::{Digest, Event, Extent, HEAD, Image};
@@ -65,27 +65,9 @@ impl<'a> Disk<'a> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
-        let (meter, size) = (self.meter, self.size);
         let mut sent = 0;
-        let mut next = Some(first);
-        let jobs = async || {
-            loop {
-                let event = match next.take() {
-                    Some(event) => event,
-                    None => match decoding.next().await? {
-                        Some(event) => event,
-                        None => return Ok(None),
-                    },
-                };
-                if let Event::Data { offset, bytes, .. } = event {
-                    fits(size, offset, bytes.len() as u64)?;
-                    sent += bytes.len() as u64;
-                    meter.total(estimate(sent, decoding.consumed(), compressed_size));
-                    return Ok(Some(Job::Write(offset, bytes)));
-                }
-            }
-        };
-        self.remote.run(jobs, |bytes| meter.add(bytes)).await?;
+        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, compressed_size, meter: self.meter };
+        self.remote.run(jobs, Some(self.meter)).await?;
         Ok(sent)
     }
 
@@ -127,9 +109,8 @@ impl<'a> Disk<'a> {
         let total = extents.iter().map(|extent| extent.len).sum();
         self.meter.begin(Phase::Verify, Some(total));
         self.remote.ask(&Command::Sync).await?;
-        let mut left = extents.into_iter();
-        let meter = self.meter;
-        self.remote.run(async || Ok(left.next().map(Job::Verify)), |bytes| meter.add(bytes)).await?;
+        let jobs: Vec<Job> = extents.into_iter().map(Job::Verify).collect();
+        self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
         Ok(total)
     }
 
@@ -175,6 +156,37 @@ impl<'a> Disk<'a> {
 
     fn fits(&self, offset: u64, len: u64) -> Result<(), Cause> {
         fits(self.size, offset, len)
+    }
+}
+
+/// The data of an image as it is decoded.
+struct Writing<'a, 'm> {
+    decoding: &'a mut Decoding,
+    next: Option<Event>,
+    size: u64,
+    sent: &'a mut u64,
+    compressed_size: Option<u64>,
+    meter: &'a Meter<'m>,
+}
+
+impl Jobs for Writing<'_, '_> {
+    async fn next(&mut self) -> Result<Option<Job>, Cause> {
+        loop {
+            let event = match self.next.take() {
+                Some(event) => event,
+                None => match self.decoding.next().await? {
+                    Some(event) => event,
+                    None => return Ok(None),
+                },
+            };
+            if let Event::Data { offset, bytes, .. } = event {
+                let len = bytes.len() as u64;
+                fits(self.size, offset, len)?;
+                *self.sent += len;
+                self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
+                return Ok(Some(Job::Write(offset, bytes)));
+            }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Cause;
-use super::wire::{Command, Job, Wire, cut, digest};
+use super::wire::{Command, Job, Jobs, Wire, cut, digest};
+use super::{Cause, Meter};
 use crate::client::rescue::session::{Rights, Session, SessionError};
 use crate::disk_image::{Digest, Extent};
 
@@ -78,16 +78,12 @@ impl<'a> Remote<'a> {
         self.one(Job::Verify(extent)).await
     }
 
-    /// Does jobs until there are no more, without waiting for each answer; `confirmed` hears of the bytes of each. What a
-    /// broken connection left unconfirmed is done again over the next one.
-    pub(super) async fn run(
-        &mut self,
-        mut next: impl AsyncFnMut() -> Result<Option<Job>, Cause>,
-        confirmed: impl Fn(u64),
-    ) -> Result<(), Cause> {
+    /// Does jobs until there are no more, without waiting for each answer; `meter` hears of the bytes of each. What a broken
+    /// connection left unconfirmed is done again over the next one.
+    pub(super) async fn run(&mut self, mut jobs: impl Jobs, meter: Option<&Meter<'_>>) -> Result<(), Cause> {
         let open = Mutex::new(VecDeque::new());
         loop {
-            match self.wire.run(&open, &mut next, &confirmed).await {
+            match self.wire.run(&open, &mut jobs, meter).await {
                 Err(Cause::Session(error)) => self.reconnect(error).await?,
                 done => return done,
             }
@@ -95,8 +91,7 @@ impl<'a> Remote<'a> {
     }
 
     async fn one(&mut self, job: Job) -> Result<(), Cause> {
-        let mut jobs = vec![job];
-        self.run(async || Ok(jobs.pop()), |_| ()).await
+        self.run(vec![job].into_iter(), None).await
     }
 
     async fn reconnect(&mut self, mut error: SessionError) -> Result<(), Cause> {

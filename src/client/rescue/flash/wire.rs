@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::Cause;
+use super::{Cause, Meter};
 use super::pieces::{Piece, pieces};
 use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
 use crate::disk_image::{Digest, Extent};
@@ -40,6 +40,18 @@ pub(super) enum Job {
     Verify(Extent),
 }
 
+/// Where jobs come from.
+pub(super) trait Jobs: Send {
+    /// The next job; a caller that drops the call may ask again.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Job>, Cause>> + Send;
+}
+
+impl Jobs for std::vec::IntoIter<Job> {
+    async fn next(&mut self) -> Result<Option<Job>, Cause> {
+        Ok(Iterator::next(self))
+    }
+}
+
 impl Wire {
     pub(super) async fn start(session: &Session, rights: Rights, script: &str) -> Result<Self, Cause> {
         let process = session.start(rights, script).await?;
@@ -67,8 +79,8 @@ impl Wire {
     pub(super) async fn run(
         &mut self,
         open: &Mutex<VecDeque<Job>>,
-        next: &mut impl AsyncFnMut() -> Result<Option<Job>, Cause>,
-        confirmed: &impl Fn(u64),
+        jobs: &mut impl Jobs,
+        meter: Option<&Meter<'_>>,
     ) -> Result<(), Cause> {
         let again: Vec<Job> = lock(open).iter().cloned().collect();
         let (sender, mut expected) = mpsc::unbounded_channel::<Vec<Command>>();
@@ -77,7 +89,7 @@ impl Wire {
             for job in again {
                 send(&input, &sender, job).await?;
             }
-            while let Some(job) = next().await? {
+            while let Some(job) = jobs.next().await? {
                 lock(open).push_back(job.clone());
                 send(&input, &sender, job).await?;
             }
@@ -98,7 +110,10 @@ impl Wire {
                     check(command, &answer)?;
                 }
                 let job = lock(open).front().cloned();
-                confirmed(job.map_or(Ok(0), |job| job.confirm(&answer))?);
+                let bytes = job.map_or(Ok(0), |job| job.confirm(&answer))?;
+                if let Some(meter) = meter {
+                    meter.add(bytes);
+                }
                 lock(open).pop_front();
             }
         };
