@@ -15,6 +15,8 @@ pub struct FlashError {
     pub disk: String,
     /// Where it failed.
     pub phase: Phase,
+    /// Whether anything was written. The disk does not boot then, until a later flash has succeeded.
+    pub disk_touched: bool,
     /// Why.
     #[source]
     pub cause: Cause,
@@ -106,22 +108,13 @@ pub enum Cause {
 }
 
 impl FlashError {
-    pub(super) fn new(disk: &str, phase: Phase, cause: Cause) -> Self {
-        Self { disk: disk.to_owned(), phase, cause }
-    }
-
-    /// Whether anything was written. The disk does not boot then, until a later flash has succeeded.
-    pub fn disk_touched(&self) -> bool {
-        self.phase != Phase::Prepare
-    }
-
     /// What to do about it, and what state the disk is in.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.cause.hints();
         hints.push(match self.phase {
-            Phase::Prepare => format!("nothing was written to {}", self.disk),
+            _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
-            _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again", self.disk),
+            _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again, it goes on from there", self.disk),
         });
         hints
     }
