@@ -2,4 +2,5 @@
 
 mod configs;
 mod road;
+mod rules;
 mod talos;

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::sim::{
     fault::Fault,
-    journal::Event,
     pki::{Authority, PkiError, ServerNames, certificates},
 };
 
@@ -60,7 +59,6 @@ pub fn open_api(machine: &Machine) -> Result<(), PkiError> {
     let authority = Authority::from_pem("machine.ca", &ca, &key)?;
     let certificate = certified(authority.server(&names(machine, &config, &mut Vec::new(), &mut Vec::new()))?)?;
     machine.change(|boot| boot.serving = Serving::Mutual(certificate, accepted(&config, &ca)));
-    machine.note(Event::ApiOpen("control plane".to_owned()));
     Ok(())
 }
 

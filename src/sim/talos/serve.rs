@@ -49,6 +49,8 @@ pub async fn run(machine: Arc<Machine>, life: CancellationToken) {
             () = machine.until(|state| state.boot.as_ref()?.serving.is_open().then_some(())) => {}
         }
         let Ok(listener) = machine.port.listen() else { return };
+        machine.note(Event::ApiOpen(kind(&machine).to_owned()));
+        machine.change(|boot| boot.listening = true);
         let epoch = life.child_token();
         let server = tokio::spawn(accept(Arc::clone(&machine), listener, epoch.clone()));
         tokio::select! {
@@ -57,7 +59,18 @@ pub async fn run(machine: Arc<Machine>, life: CancellationToken) {
         }
         epoch.cancel();
         let _ = server.await;
+        machine.change(|boot| boot.listening = false);
+        machine.note(Event::ApiClosed);
     }
+}
+
+fn kind(machine: &Machine) -> &'static str {
+    let kind = machine.boot(|boot| match (&boot.serving, boot.is_control_plane()) {
+        (Serving::Maintenance(_), _) => "maintenance",
+        (_, true) => "control plane",
+        (_, false) => "worker",
+    });
+    kind.unwrap_or("nothing")
 }
 
 async fn closed(machine: &Machine) {
