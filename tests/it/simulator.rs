@@ -4,3 +4,5 @@ mod configs;
 mod road;
 mod rules;
 mod talos;
+mod troubles;
+mod upgrades;
