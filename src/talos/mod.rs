@@ -6,9 +6,6 @@ pub mod secret;
 /// Talos releases and what differs between them.
 pub mod version;
 
-/// YAML trees with Go's typing rules.
-pub mod yaml;
-
 /// Image Factory schematics and their ids.
 pub mod schematic;
 

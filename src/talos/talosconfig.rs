@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::talos::pki::CertificateAndKey;
 use crate::talos::secret::Secret;
-use crate::talos::yaml::{self, Emit, Node, YamlError};
+use crate::yaml::{self, Emit, Node, YamlError};
 
 /// A parsed talosconfig. Unknown keys are let through, as talosctl lets them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -12,13 +12,17 @@ pub enum ConfigError {
     #[error("config not found: the text holds no document")]
     Empty,
     /// A document is not what Talos knows.
-    #[error("line {line}, column {column}: {message}")]
+    #[error("{}{message}", place(*line, *column))]
     Document {
-        /// The line, counted from 1.
+        /// The line, counted from 1; 0 when the document was not read from text.
         line: u32,
         /// The column, counted from 1.
         column: u32,
         /// What is wrong, with the path.
         message: String,
     },
+}
+
+fn place(line: u32, column: u32) -> String {
+    if line == 0 { String::new() } else { format!("line {line}, column {column}: ") }
 }

@@ -292,8 +292,10 @@ fn assemble(input: &Input<'_>, machine: Node, cluster: Node) -> Result<MachineCo
         ("kind", Node::string("HostnameConfig")),
         ("auto", Node::string("stable")),
     ]);
-    let decode = |node| Document::decode(node).map_err(GenerateError::Assemble);
-    let mut documents = vec![decode(v1alpha1)?, decode(hostname)?];
+    let mut documents = Vec::new();
+    for node in [v1alpha1, hostname] {
+        documents.extend(Document::decode(&node).map_err(GenerateError::Assemble)?);
+    }
     for (index, text) in input.extra_documents.iter().enumerate() {
         let extra = MachineConfig::parse(text).map_err(|source| GenerateError::ExtraDocument { index, source })?;
         documents.extend(extra.documents);

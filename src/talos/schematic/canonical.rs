@@ -1,7 +1,7 @@
 //! The text that is hashed.
 
 use super::Schematic;
-use crate::talos::yaml::{Emit, emit, is_base60, is_old_bool};
+use crate::yaml::{Emit, emit, is_base60, is_old_bool};
 
 pub(super) fn yaml(schematic: &Schematic) -> String {
     emit(&root(schematic))
