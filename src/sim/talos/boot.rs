@@ -121,7 +121,7 @@ async fn maintenance(machine: &Arc<Machine>) -> Config {
         .await;
     // The reply is on its way; then the maintenance service stops, and for a while nobody listens.
     tokio::time::sleep(machine.world.timings.reboot_grace).await;
-    machine.change(|boot| boot.serving = Serving::Closed);
+    machine.close_api().await;
     machine.take(machine.world.timings.apply_gap).await;
     config
 }
@@ -192,6 +192,7 @@ pub fn reboot_soon(machine: &Arc<Machine>, sequence: &'static str, actor: String
         tokio::time::sleep(machine.world.timings.reboot_grace).await;
         machine.phase("stopServices", "stopAllServices", &actor);
         machine.take(machine.world.timings.stop_services).await;
+        machine.close_api().await;
         machine.wish(Wish::Reboot(sequence.to_owned()));
     });
 }

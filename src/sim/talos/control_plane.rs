@@ -30,6 +30,8 @@ pub async fn run(machine: &Arc<Machine>) {
     if !bootstrapped {
         machine.until(|state| state.boot.as_ref()?.bootstrapping.then_some(())).await;
         if machine.strike(|f| matches!(f, Fault::LoseBootstrap).then_some(())).is_some() {
+            // Long enough for the answer to get away.
+            tokio::time::sleep(machine.world.timings.reboot_grace).await;
             machine.wish(Wish::Reboot("power failure".to_owned()));
             return std::future::pending().await;
         }

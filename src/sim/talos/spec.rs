@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::talos::yaml::{Emit, emit};
+use crate::yaml::{Emit, emit};
 
 /// One field: its protobuf number, its YAML key, its value.
 pub type Field = (u32, &'static str, Value);

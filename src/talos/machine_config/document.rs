@@ -38,8 +38,13 @@ impl Document {
     pub fn written(&self) -> Node {
         match &self.source {
             Some(source) if self.verbatim => source.clone(),
-            _ => encode::document(self.kind.body, &self.root),
+            _ => self.decoded(),
         }
+    }
+
+    /// The content as Talos writes it once it has read it.
+    pub(super) fn decoded(&self) -> Node {
+        encode::document(self.kind.body, &self.root)
     }
 
     /// The tree the document was read from, unless it was changed since.

@@ -5,12 +5,14 @@
 
 mod accessors;
 mod decode;
+mod diff;
 mod document;
 mod encode;
 mod error;
 pub mod generate;
 mod hash;
 mod patch;
+mod redact;
 mod types;
 mod validate;
 pub mod yaml;
@@ -18,9 +20,10 @@ pub mod yaml;
 use std::fmt;
 
 pub use accessors::{DocumentId, ExtensionService, MachineType};
+pub use diff::{Change, ChangeKind};
 pub use document::Document;
 pub use error::ConfigError;
-pub use hash::{Change, ChangeKind, HashOptions};
+pub use hash::HashOptions;
 pub use patch::{PatchError, Patched};
 pub use validate::{Mode, Problem, Severity};
 

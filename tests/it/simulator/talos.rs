@@ -83,6 +83,11 @@ pub async fn server_certificate(node: &SimNode) -> Vec<u8> {
     tls.get_ref().1.peer_certificates().expect("certificates")[0].to_vec()
 }
 
+/// Whether a call failed because its connection did.
+pub fn is_broken(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown) && std::error::Error::source(status).is_some()
+}
+
 /// Reads a resource.
 pub async fn get(channel: Channel, namespace: &str, kind: &str, id: &str) -> Result<Resource, Status> {
     let request = GetRequest {

@@ -247,7 +247,7 @@ mod tests {
             (TextKind::Base64, "*"),
             (TextKind::Base64, "YQ"),
             (TextKind::FileMode, "rwx"),
-            (TextKind::Hardware, "0:1"),
+            (TextKind::Hardware, "0:1g"),
             (TextKind::Duration, "10"),
             (TextKind::ByteSize, "big"),
             (TextKind::Size, "101%"),

@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_go_refuses_is_refused() {
-        for text in ["1.2.3.4:6443", "fd00::1", "https://h:port", "https://a b", ":x", "https://[::1", "http://h/%zz", "a\u{1}b"] {
+        for text in ["1.2.3.4:6443", "https://h:port", "https://a b", ":x", "https://[::1", "http://h/%zz", "a\u{1}b"] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
     }

@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use emit::emit;
 pub use parse::{Limits, YamlError, parse_stream};
-pub(crate) use resolve::{integer_value, resolve_plain};
+pub(crate) use resolve::{canonical_timestamp, integer_value, resolve_plain};
 
 /// Where a node starts in its source, both counted from 1; `0` for a node that was not read from text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
