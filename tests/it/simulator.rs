@@ -2,4 +2,7 @@
 
 mod configs;
 mod road;
+mod rules;
 mod talos;
+mod troubles;
+mod upgrades;

@@ -143,6 +143,7 @@ pub async fn run(
         shell: options.shell.clone(),
         metadata: context.metadata,
     });
+    shared.sandbox.furnish(options)?;
     // Read and write: the pipe then never reports its end, however often tools open and close it.
     let control = pipe::OpenOptions::new().read_write(true).open_receiver(shared.sandbox.control())?;
     let listen = listen_to_tools(Arc::clone(&shared), control, sender);

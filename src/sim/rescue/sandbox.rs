@@ -24,20 +24,32 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the directory below `parent`, with the machine's disk in it.
+    /// Makes the directory below `parent`, with nothing but the machine's disk in it.
     pub fn create(parent: &Path, options: &RescueOptions) -> io::Result<Self> {
         let root = parent.join("rescue");
-        for directory in ["bin", "dev/disk/by-id", "dev/oracleoci", "etc", "home", "run/facts", "tmp", "proc", "sys"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
+        fs::create_dir_all(root.join("dev"))?;
         let root = root.canonicalize()?;
         let real_dd = which("dd").ok_or_else(|| io::Error::other("this machine has no dd"))?;
         let sandbox = Self { root, disk: options.disk.clone(), real_dd, real_busybox: which("busybox") };
-        sandbox.make_disks(options)?;
-        sandbox.link_tools(options)?;
-        sandbox.write_facts(options)?;
-        super::kernel::write(&sandbox.root, options)?;
+        let file = block_device(&sandbox.disk(), options.disk_bytes)?;
+        if options.content == DiskContent::OldSystem {
+            write_old_system(&file, options.disk_bytes)?;
+        }
         Ok(sandbox)
+    }
+
+    /// Puts everything in that a rescue system needs; done once, by the first one that boots.
+    pub fn furnish(&self, options: &RescueOptions) -> io::Result<()> {
+        if self.control().exists() {
+            return Ok(());
+        }
+        for directory in ["bin", "dev/disk/by-id", "dev/oracleoci", "etc", "home", "run/facts", "tmp", "proc", "sys"] {
+            fs::create_dir_all(self.root.join(directory))?;
+        }
+        self.make_devices(options)?;
+        self.write_facts(options)?;
+        super::kernel::write(&self.root, options)?;
+        self.link_tools(options)
     }
 
     /// The pretend `/`.
@@ -84,11 +96,7 @@ impl Sandbox {
         }
     }
 
-    fn make_disks(&self, options: &RescueOptions) -> io::Result<()> {
-        let file = block_device(&self.disk(), options.disk_bytes)?;
-        if options.content == DiskContent::OldSystem {
-            write_old_system(&file, options.disk_bytes)?;
-        }
+    fn make_devices(&self, options: &RescueOptions) -> io::Result<()> {
         if let RescueRoot::Disk(name) = &options.root
             && *name != options.disk
         {
