@@ -58,21 +58,25 @@ export XDG_CACHE_HOME=$work/cache
 unset TF_LOG TF_LOG_PROVIDER TALOSCONFIG KUBECONFIG
 
 # dev_overrides make every command warn about themselves, which says nothing about the demo.
-quiet() { sed -e '/^│/d' -e '/^╷/d' -e '/^╵/d' -e '/^$/N;/^\n$/D'; }
+quiet() { sed -e '/^Warning: Provider development overrides/,/^releases\./d' | cat -s; }
 
 say "$(basename "$cli") plan: what is known before anything is touched"
 (cd "$work" && "$cli" plan -no-color -out=plan.bin) >"$work/plan.log" 2>&1 || { cat "$work/plan.log"; exit 1; }
-quiet <"$work/plan.log" | sed -n '/Terraform will perform\|OpenTofu will perform/,/^Plan:/p' | grep -v '(sensitive value)'
+quiet <"$work/plan.log" | sed -n '/will perform the following/,/^Plan:/p'
 
-say "$(basename "$cli") apply: rescue shell to Ready worker"
-(cd "$work" && "$cli" apply -no-color plan.bin) >"$work/apply.log" 2>&1 || { cat "$work/apply.log"; tail -40 "$work/simulator.log"; exit 1; }
+say "$(basename "$cli") apply: from the rescue shell to a Ready worker"
+(cd "$work" && "$cli" apply -no-color plan.bin) >"$work/apply.log" 2>&1 ||
+  { cat "$work/apply.log"; tail -40 "$work/simulator.log"; exit 1; }
 quiet <"$work/apply.log"
 
-say "What the machine saw"
-cat "$work/simulator.log"
+say "What the machine and its cluster saw"
+sed -n '/^What happens/,$p' "$work/simulator.log" |
+  grep -E ' (factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node|ssh: ubuntu)' |
+  cut -c1-130
 
-say "$(basename "$cli") plan again: nothing to do"
-(cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 || { cat "$work/second.log"; echo "demo: the second plan is not empty" >&2; exit 1; }
+say "$(basename "$cli") plan again: nothing is left to do"
+(cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 ||
+  { cat "$work/second.log"; echo "demo: the second plan is not empty" >&2; exit 1; }
 quiet <"$work/second.log"
 
 say "Done in $((SECONDS - began)) s after the build"
