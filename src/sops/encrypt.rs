@@ -44,7 +44,7 @@ pub fn encrypt(
         .collect::<Result<Vec<_>, SopsError>>()?;
     let modified = now
         .replace_nanosecond(0)
-        .and_then(|now| Ok(now.format(&Rfc3339).unwrap_or_default()))
+        .map(|now| now.format(&Rfc3339).unwrap_or_default())
         .map_err(|error| bad(error.to_string()))?;
     let body = match format {
         Format::Yaml => writer.yaml(text)?,

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::talos::machine_config::generate::{GenerateSecrets, PemPair};
 use crate::talos::pki::CertificateAndKey;
 use crate::talos::secret::Secret;
 use crate::yaml::{self, At, Emit, Node, YamlError};
@@ -110,6 +111,33 @@ impl SecretsBundle {
     /// Writes talsecret.yaml.
     pub fn to_talsecret(&self) -> Secret<String> {
         Secret::new(yaml::emit(&tree(self)))
+    }
+}
+
+impl<'a> From<&'a SecretsBundle> for GenerateSecrets<'a> {
+    fn from(bundle: &'a SecretsBundle) -> Self {
+        fn pair(pair: &CertificateAndKey) -> PemPair<'_> {
+            PemPair {
+                crt: &pair.crt,
+                key: pair.key.expose(),
+            }
+        }
+        fn text(secret: &Option<Secret<String>>) -> &str {
+            secret.as_ref().map_or("", |secret| secret.expose())
+        }
+        let certs = &bundle.certs;
+        Self {
+            cluster_id: &bundle.cluster.id,
+            cluster_secret: bundle.cluster.secret.expose(),
+            bootstrap_token: bundle.bootstrap_token.expose(),
+            trustd_token: bundle.trustd_token.expose(),
+            os_ca: pair(&certs.os),
+            k8s_ca: pair(&certs.k8s),
+            etcd_ca: certs.etcd.as_ref().map(pair).unwrap_or_default(),
+            aggregator_ca: certs.k8s_aggregator.as_ref().map(pair).unwrap_or_default(),
+            service_account_key: text(&certs.k8s_service_account),
+            secretbox_secret: text(&bundle.secretbox_encryption_secret),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct PrivateKey(Kind);
 enum Kind {
     Ed25519 {
         seed: Zeroizing<[u8; 32]>,
-        pair: KeyPair,
+        pair: Box<KeyPair>,
     },
     P256 {
         secret: p256::SecretKey,
@@ -44,7 +44,10 @@ impl PrivateKey {
         let pair =
             KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &rcgen::PKCS_ED25519)
                 .map_err(|error| bad(error.to_string()))?;
-        Ok(Self(Kind::Ed25519 { seed, pair }))
+        Ok(Self(Kind::Ed25519 {
+            seed,
+            pair: Box::new(pair),
+        }))
     }
 
     /// A P-256 key from its scalar, or `None` for the few values that are none.

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::yaml::{At, YamlError};
+use crate::yaml::{At, Node, YamlError};
 
 /// A schematic, in the fields and the order that the Factory hashes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,31 +58,17 @@ pub enum SchematicError {
     #[error("reading the schematic as YAML")]
     Yaml(#[source] YamlError),
     /// Nothing in it.
-    #[error("the schematic is empty; one without any customization is written customization: {{}}")]
+    #[error(
+        "the schematic is empty; one without any customization is written customization: {{}}"
+    )]
     Empty,
-    /// A key that schematics do not have.
-    #[error("{at}: unknown key {key:?} in {place}{}", suggestion.as_ref().map(|s| format!("; did you mean {s:?}?")).unwrap_or_default())]
-    UnknownKey {
-        /// Where the key stands.
+    /// An unknown key, or a value of the wrong kind or range.
+    #[error("{at}: {problem}")]
+    Mistake {
+        /// Where it stands.
         at: At,
-        /// The key.
-        key: String,
-        /// The mapping it stands in.
-        place: String,
-        /// A known key that looks like it.
-        suggestion: Option<String>,
-    },
-    /// A value of the wrong kind or range.
-    #[error("{at}: {path} must be {wanted}, not {found}")]
-    WrongValue {
-        /// Where the value stands.
-        at: At,
-        /// Its path, such as `customization.meta[0].key`.
-        path: String,
-        /// What it must be.
-        wanted: &'static str,
-        /// What it is.
-        found: String,
+        /// What is wrong, with a suggestion for a mistyped key.
+        problem: String,
     },
 }
 
@@ -93,6 +79,14 @@ impl Schematic {
     /// Broken YAML, an empty document, unknown or repeated keys, values of the wrong kind.
     pub fn parse(yaml: &str) -> Result<Self, SchematicError> {
         parse::schematic(yaml)
+    }
+
+    /// Reads a schematic that stands in a larger document, as strictly as [`Schematic::parse`].
+    ///
+    /// # Errors
+    /// Unknown keys and values of the wrong kind, always [`SchematicError::Mistake`].
+    pub fn from_node(node: &Node) -> Result<Self, SchematicError> {
+        parse::node(node)
     }
 
     /// Makes a schematic of extensions and kernel arguments.

@@ -7,8 +7,12 @@ pub(super) fn schematic(text: &str) -> Result<Schematic, SchematicError> {
     let root = yaml::parse_single(text)
         .map_err(SchematicError::Yaml)?
         .ok_or(SchematicError::Empty)?;
+    node(&root)
+}
+
+pub(super) fn node(root: &Node) -> Result<Schematic, SchematicError> {
     let mut schematic = Schematic::default();
-    for (key, value) in fields(&root, "", &["owner", "overlay", "customization"])? {
+    for (key, value) in fields(root, "", &["owner", "overlay", "customization"])? {
         match key {
             "owner" => schematic.owner = text_of(value, key)?,
             "overlay" => schematic.overlay = overlay(value)?,
@@ -137,11 +141,11 @@ fn fields<'n>(
     let mut fields = Vec::with_capacity(entries.len());
     for entry in entries {
         if !known.contains(&entry.key.as_str()) {
-            return Err(SchematicError::UnknownKey {
+            let meant = yaml::nearest(&entry.key, known.iter().copied());
+            let meant = meant.map(|meant| format!("; did you mean {meant:?}?"));
+            return Err(SchematicError::Mistake {
                 at: entry.key_at,
-                key: entry.key.clone(),
-                place: named.into(),
-                suggestion: yaml::nearest(&entry.key, known.iter().copied()).map(Into::into),
+                problem: format!("unknown key {:?} in {named}{}", entry.key, meant.unwrap_or_default()),
             });
         }
         fields.push((entry.key.as_str(), &entry.value));
@@ -242,15 +246,13 @@ fn free(node: &Node, path: &str) -> Result<Emit, SchematicError> {
     })
 }
 
-fn wrong(node: &Node, path: &str, wanted: &'static str) -> SchematicError {
+fn wrong(node: &Node, path: &str, wanted: &str) -> SchematicError {
     let found = match node.as_scalar() {
         Some(scalar) => format!("{} {:?}", node.kind(), scalar.text),
         None => node.kind().to_owned(),
     };
-    SchematicError::WrongValue {
+    SchematicError::Mistake {
         at: node.at,
-        path: path.into(),
-        wanted,
-        found,
+        problem: format!("{path} must be {wanted}, not {found}"),
     }
 }

@@ -1,0 +1,463 @@
+//! The types of CEL expressions.
+
+use super::parse::Expression;
+use super::{Environment, Type};
+
+impl Type {
+    /// How CEL calls it.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Bool => "bool".into(),
+            Self::Int => "int".into(),
+            Self::Uint => "uint".into(),
+            Self::Double => "double".into(),
+            Self::String => "string".into(),
+            Self::Bytes => "bytes".into(),
+            Self::Null => "null".into(),
+            Self::Duration => "google.protobuf.Duration".into(),
+            Self::Timestamp => "google.protobuf.Timestamp".into(),
+            Self::Type => "type".into(),
+            Self::Dyn => "dyn".into(),
+            Self::Strings => "list(string)".into(),
+            Self::List(item) => format!("list({})", item.name()),
+            Self::Map(key, value) => format!("map({}, {})", key.name(), value.name()),
+            Self::Optional(inner) => format!("optional_type({})", inner.name()),
+            Self::Message(_) => "message".into(),
+        }
+    }
+
+    /// Whether a value of one type can stand where the other is wanted.
+    fn fits(&self, wanted: &Self) -> bool {
+        match (self, wanted) {
+            (Self::Dyn, _) | (_, Self::Dyn) => true,
+            (Self::Null, Self::Message(_) | Self::Duration | Self::Timestamp | Self::Optional(_)) => true,
+            (Self::Message(_) | Self::Duration | Self::Timestamp | Self::Optional(_), Self::Null) => true,
+            (Self::List(a), Self::List(b)) | (Self::Optional(a), Self::Optional(b)) => a.fits(b),
+            (Self::Map(a, b), Self::Map(c, d)) => a.fits(c) && b.fits(d),
+            (Self::Message(a), Self::Message(b)) => std::ptr::eq(*a, *b),
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// Checks one expression in one environment.
+pub(super) struct Checker {
+    environment: Environment,
+    /// Names that macros introduce, innermost last.
+    locals: Vec<(String, Type)>,
+}
+
+impl Checker {
+    pub(super) fn new(environment: Environment) -> Self {
+        Self { environment, locals: Vec::new() }
+    }
+
+    pub(super) fn type_of(&mut self, expression: &Expression) -> Result<Type, String> {
+        match expression {
+            Expression::Literal(ty) => Ok(ty.clone()),
+            Expression::Name(name) => self.lookup(name),
+            Expression::Field(target, name, optional) => self.field(target, name, *optional),
+            Expression::Call(None, name, arguments) => self.function(name, arguments),
+            Expression::Call(Some(target), name, arguments) => self.method(target, name, arguments),
+            Expression::Index(target, index, optional) => self.index(target, index, *optional),
+            Expression::Not(inner) => {
+                let ty = self.type_of(inner)?;
+                if ty.fits(&Type::Bool) { Ok(Type::Bool) } else { Err(no_overload("!", &[ty])) }
+            }
+            Expression::Negative(inner) => match self.type_of(inner)? {
+                ty @ (Type::Int | Type::Double | Type::Dyn) => Ok(ty),
+                ty => Err(no_overload("-", &[ty])),
+            },
+            Expression::Binary(symbol, left, right) => {
+                let (left, right) = (self.type_of(left)?, self.type_of(right)?);
+                binary(symbol, &left, &right).ok_or_else(|| no_overload(symbol, &[left, right]))
+            }
+            Expression::Choice(condition, yes, no) => {
+                let types = [self.type_of(condition)?, self.type_of(yes)?, self.type_of(no)?];
+                match joined(&types[1], &types[2]) {
+                    Some(result) if types[0].fits(&Type::Bool) => Ok(result),
+                    _ => Err(no_overload("?:", &types)),
+                }
+            }
+            Expression::List(items) => {
+                let types = items.iter().map(|item| self.type_of(item)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Type::List(Box::new(common(&types))))
+            }
+            Expression::Map(pairs) => {
+                let keys = pairs.iter().map(|(key, _)| self.type_of(key)).collect::<Result<Vec<_>, _>>()?;
+                let values = pairs.iter().map(|(_, value)| self.type_of(value)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Type::Map(Box::new(common(&keys)), Box::new(common(&values))))
+            }
+            // Messages of the protocol; nobody builds one in a selector.
+            Expression::Record(values) => values.iter().try_for_each(|value| self.type_of(value).map(drop)).map(|()| Type::Dyn),
+        }
+    }
+
+    fn lookup(&self, name: &str) -> Result<Type, String> {
+        let local = self.locals.iter().rev().find(|(local, _)| local == name).map(|(_, ty)| ty.clone());
+        local.or_else(|| variable(self.environment, name)).ok_or_else(|| undeclared(name))
+    }
+
+    fn field(&mut self, target: &Expression, name: &str, optional: bool) -> Result<Type, String> {
+        let (target, wrapped) = match self.type_of(target)? {
+            Type::Optional(inner) => (*inner, true),
+            ty => (ty, optional),
+        };
+        let field = match &target {
+            Type::Message(fields) => {
+                match fields.iter().find(|(field, _)| *field == name) {
+                    Some((_, Type::Strings)) => Type::List(Box::new(Type::String)),
+                    Some((_, ty)) => ty.clone(),
+                    None => return Err(format!("undefined field '{name}'")),
+                }
+            }
+            Type::Map(key, value) if Type::String.fits(key) => (**value).clone(),
+            Type::Dyn => Type::Dyn,
+            other => return Err(format!("type '{}' does not support field selection", other.name())),
+        };
+        Ok(if wrapped { Type::Optional(Box::new(field)) } else { field })
+    }
+
+    fn index(&mut self, target: &Expression, index: &Expression, optional: bool) -> Result<Type, String> {
+        let (target, index) = (self.type_of(target)?, self.type_of(index)?);
+        let (collection, wrapped) = match &target {
+            Type::Optional(inner) => (&**inner, true),
+            ty => (ty, optional),
+        };
+        let found = match collection {
+            Type::List(item) if index.fits(&Type::Int) => Some((**item).clone()),
+            Type::Map(key, value) if index.fits(key) => Some((**value).clone()),
+            Type::Dyn => Some(Type::Dyn),
+            _ => None,
+        };
+        let found = found.ok_or_else(|| no_overload("[]", &[target.clone(), index]))?;
+        Ok(if wrapped { Type::Optional(Box::new(found)) } else { found })
+    }
+
+    fn function(&mut self, name: &str, arguments: &[Expression]) -> Result<Type, String> {
+        if let ("has", [argument]) = (name, arguments) {
+            return match argument {
+                Expression::Field(..) => self.type_of(argument).map(|_| Type::Bool),
+                _ => Err("invalid argument to has() macro".into()),
+            };
+        }
+        let types = arguments.iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>()?;
+        if !is_function(self.environment, name) {
+            return Err(undeclared(name));
+        }
+        global(name, &types).ok_or_else(|| no_overload(name, &types))
+    }
+
+    fn method(&mut self, target: &Expression, name: &str, arguments: &[Expression]) -> Result<Type, String> {
+        if let (Expression::Name(namespace), true) = (target, self.has_optionals())
+            && namespace == "optional"
+        {
+            let types = arguments.iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>()?;
+            return match (name, types.as_slice()) {
+                ("of" | "ofNonZeroValue", [ty]) => Ok(Type::Optional(Box::new(ty.clone()))),
+                ("none", []) => Ok(Type::Optional(Box::new(Type::Dyn))),
+                _ => Err(undeclared(&format!("optional.{name}"))),
+            };
+        }
+        let target = self.type_of(target)?;
+        if let Some(result) = self.expanded(&target, name, arguments) {
+            return result;
+        }
+        let types = arguments.iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>()?;
+        if !METHODS.contains(&name) && !(self.has_optionals() && OPTIONAL_METHODS.contains(&name)) {
+            return Err(undeclared(name));
+        }
+        member(&target, name, &types).ok_or_else(|| no_overload(name, &[vec![target], types].concat()))
+    }
+
+    /// `all`, `exists`, `map` and their like, which bind a name.
+    fn expanded(&mut self, target: &Type, name: &str, arguments: &[Expression]) -> Option<Result<Type, String>> {
+        let names = match (name, arguments) {
+            ("all" | "exists" | "exists_one" | "existsOne" | "filter", [Expression::Name(local), _]) => local,
+            ("map", [Expression::Name(local), _] | [Expression::Name(local), _, _]) => local,
+            ("optMap" | "optFlatMap", [Expression::Name(local), _]) if self.has_optionals() => local,
+            _ => return None,
+        };
+        let item = match target {
+            Type::List(item) => (**item).clone(),
+            Type::Map(key, _) => (**key).clone(),
+            Type::Optional(inner) if name.starts_with("opt") => (**inner).clone(),
+            Type::Dyn => Type::Dyn,
+            other => return Some(Err(format!("expression of type '{}' cannot be range of a comprehension", other.name()))),
+        };
+        self.locals.push((names.clone(), item));
+        let types = arguments[1..].iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>();
+        self.locals.pop();
+        Some(types.and_then(|types| comprehension(target, name, &types)))
+    }
+
+    fn has_optionals(&self) -> bool {
+        matches!(self.environment, Environment::OomTrigger | Environment::OomScoring)
+    }
+}
+
+fn comprehension(target: &Type, name: &str, types: &[Type]) -> Result<Type, String> {
+    let last = types.last().cloned().unwrap_or(Type::Dyn);
+    let predicate = types.first().is_some_and(|ty| ty.fits(&Type::Bool));
+    match name {
+        "map" if types.len() == 1 || predicate => Ok(Type::List(Box::new(last))),
+        "optMap" => Ok(Type::Optional(Box::new(last))),
+        "optFlatMap" => Ok(last),
+        "filter" if predicate => Ok(match target {
+            Type::Map(key, _) => Type::List(key.clone()),
+            other => other.clone(),
+        }),
+        "all" | "exists" | "exists_one" | "existsOne" if predicate => Ok(Type::Bool),
+        _ => Err(no_overload(name, types)),
+    }
+}
+
+fn binary(symbol: &str, left: &Type, right: &Type) -> Option<Type> {
+    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, String, Timestamp, Uint};
+    let same = left.fits(right) || right.fits(left);
+    let one_of = |types: &[Type]| same && types.iter().any(|ty| left.fits(ty) && right.fits(ty));
+    let known = || if *left == Dyn { right.clone() } else { left.clone() };
+    match symbol {
+        "&&" | "||" => (left.fits(&Bool) && right.fits(&Bool)).then_some(Bool),
+        "==" | "!=" => same.then_some(Bool),
+        "<" | "<=" | ">" | ">=" => one_of(&[Bool, Int, Uint, Double, String, Bytes, Timestamp, Duration]).then_some(Bool),
+        "in" => match right {
+            Type::List(item) => left.fits(item).then_some(Bool),
+            Type::Map(key, _) => left.fits(key).then_some(Bool),
+            Dyn => Some(Bool),
+            _ => None,
+        },
+        "+" if matches!((left, right), (Timestamp, Duration) | (Duration, Timestamp)) => Some(Timestamp),
+        "+" if matches!((left, right), (Type::List(_), Type::List(_))) && same => Some(known()),
+        "+" => one_of(&[Int, Uint, Double, String, Bytes, Duration]).then(known),
+        "-" if matches!((left, right), (Timestamp, Timestamp)) => Some(Duration),
+        "-" if matches!((left, right), (Timestamp, Duration)) => Some(Timestamp),
+        "-" => one_of(&[Int, Uint, Double, Duration]).then(known),
+        "*" | "/" => one_of(&[Int, Uint, Double]).then(known),
+        "%" => one_of(&[Int, Uint]).then(known),
+        _ => None,
+    }
+}
+
+fn is_function(environment: Environment, name: &str) -> bool {
+    const STANDARD: [&str; 13] = [
+        "size", "int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "type", "dyn", "matches", "has",
+    ];
+    STANDARD.contains(&name)
+        || match environment {
+            Environment::Link => name == "glob" || name == "mac",
+            Environment::Disk => name == "glob",
+            Environment::OomTrigger => name == "multiply_qos_vectors",
+            _ => false,
+        }
+}
+
+fn global(name: &str, types: &[Type]) -> Option<Type> {
+    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, String, Timestamp, Uint};
+    let from = |wanted: &[Type], result: Type| {
+        matches!(types, [ty] if wanted.iter().any(|wanted| ty.fits(wanted))).then_some(result)
+    };
+    match name {
+        "size" => match types {
+            [String | Bytes | Dyn | Type::List(_) | Type::Map(..)] => Some(Int),
+            _ => None,
+        },
+        "int" => from(&[Int, Uint, Double, String, Timestamp, Duration], Int),
+        "uint" => from(&[Int, Uint, Double, String], Uint),
+        "double" => from(&[Int, Uint, Double, String], Double),
+        "string" => from(&[Bool, Int, Uint, Double, String, Bytes, Timestamp, Duration], String),
+        "bytes" => from(&[String, Bytes], Bytes),
+        "bool" => from(&[Bool, String], Bool),
+        "timestamp" => from(&[String, Int, Timestamp], Timestamp),
+        "duration" => from(&[String, Int, Duration], Duration),
+        "type" => (types.len() == 1).then_some(Type::Type),
+        "dyn" => (types.len() == 1).then_some(Dyn),
+        "matches" | "glob" => matches!(types, [a, b] if a.fits(&String) && b.fits(&String)).then_some(Bool),
+        "mac" => from(&[Bytes], String),
+        "multiply_qos_vectors" => {
+            let vector = Type::Map(Box::new(Dyn), Box::new(Double));
+            matches!(types, [a, b] if a.fits(&vector) && b.fits(&vector)).then_some(Double)
+        }
+        _ => None,
+    }
+}
+
+const METHODS: [&str; 16] = [
+    "contains", "startsWith", "endsWith", "matches", "size", "getFullYear", "getMonth", "getDayOfYear", "getDate",
+    "getDayOfMonth", "getDayOfWeek", "getHours", "getMinutes", "getSeconds", "getMilliseconds", "map",
+];
+const OPTIONAL_METHODS: [&str; 4] = ["hasValue", "value", "orValue", "or"];
+
+fn member(target: &Type, name: &str, types: &[Type]) -> Option<Type> {
+    match (name, target, types) {
+        ("contains" | "startsWith" | "endsWith" | "matches", target, [argument]) => {
+            (target.fits(&Type::String) && argument.fits(&Type::String)).then_some(Type::Bool)
+        }
+        ("size", Type::String | Type::Bytes | Type::Dyn | Type::List(_) | Type::Map(..), []) => Some(Type::Int),
+        ("hasValue", Type::Optional(_), []) => Some(Type::Bool),
+        ("value", Type::Optional(inner), []) => Some((**inner).clone()),
+        ("orValue", Type::Optional(inner), [other]) => joined(inner, other),
+        ("or", Type::Optional(_), [other]) => joined(target, other),
+        (name, Type::Timestamp | Type::Dyn, [] | [Type::String]) if name.starts_with("get") => Some(Type::Int),
+        ("getHours" | "getMinutes" | "getSeconds" | "getMilliseconds", Type::Duration, []) => Some(Type::Int),
+        _ => None,
+    }
+}
+
+/// The type of a value that is one or the other.
+fn joined(left: &Type, right: &Type) -> Option<Type> {
+    match (left, right) {
+        (Type::Dyn | Type::Null, other) | (other, Type::Null) if left.fits(right) || right.fits(left) => Some(other.clone()),
+        (left, right) if left.fits(right) => Some(left.clone()),
+        _ => None,
+    }
+}
+
+/// The type of the items of a literal: theirs if they agree, anything if not.
+fn common(types: &[Type]) -> Type {
+    match types.split_first() {
+        Some((first, rest)) if rest.iter().all(|ty| ty == first) => first.clone(),
+        _ => Type::Dyn,
+    }
+}
+
+fn undeclared(name: &str) -> String {
+    format!("undeclared reference to '{name}' (in container '')")
+}
+
+fn no_overload(name: &str, types: &[Type]) -> String {
+    let types: Vec<_> = types.iter().map(Type::name).collect();
+    format!("found no matching overload for '{name}' applied to '({})'", types.join(", "))
+}
+
+fn variable(environment: Environment, name: &str) -> Option<Type> {
+    let found = match (environment, name) {
+        (Environment::Link, "link") => Some(Type::Message(&LINK)),
+        (Environment::Disk, "system_disk") => Some(Type::Bool),
+        (Environment::Disk | Environment::Volume, "disk") => Some(Type::Message(&DISK)),
+        (Environment::Volume, "volume") => Some(Type::Message(&VOLUME)),
+        (Environment::OomTrigger, name) => pressure(name),
+        (Environment::OomScoring, "memory_max" | "memory_current" | "memory_peak") => {
+            Some(Type::Optional(Box::new(Type::Uint)))
+        }
+        (Environment::OomScoring, "path") => Some(Type::String),
+        (Environment::OomScoring, "class") => Some(Type::Int),
+        _ => None,
+    };
+    found.or_else(|| constant(environment, name))
+}
+
+fn constant(environment: Environment, name: &str) -> Option<Type> {
+    const UNITS: [&str; 12] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "kB", "MB", "GB", "TB", "PB", "EB"];
+    const CLASSES: [&str; 5] = ["Besteffort", "Burstable", "Guaranteed", "Podruntime", "System"];
+    const TYPES: [&str; 9] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
+    if UNITS.contains(&name) && !matches!(environment, Environment::Link) {
+        return Some(Type::Uint);
+    }
+    if CLASSES.contains(&name) && matches!(environment, Environment::OomTrigger | Environment::OomScoring) {
+        return Some(Type::Int);
+    }
+    (TYPES.contains(&name) || name == "type").then_some(Type::Type)
+}
+
+/// `memory_some_avg10`, `d_qos_memory_full_total` and their like.
+fn pressure(name: &str) -> Option<Type> {
+    if name == "time_since_trigger" {
+        return Some(Type::Duration);
+    }
+    let rest = name.strip_prefix("d_").unwrap_or(name);
+    let (rest, by_class) = rest.strip_prefix("qos_").map_or((rest, false), |rest| (rest, true));
+    let what = rest.strip_prefix("memory_")?;
+    let stall = what.split_once('_').is_some_and(|(kind, window)| {
+        ["some", "full"].contains(&kind) && ["avg10", "avg60", "avg300", "total"].contains(&window)
+    });
+    let vector = Type::Map(Box::new(Type::Int), Box::new(Type::Double));
+    match (stall, by_class) {
+        (true, false) => Some(Type::Double),
+        (true, true) => Some(vector),
+        (false, true) if ["current", "peak", "max"].contains(&what) => Some(vector),
+        _ => None,
+    }
+}
+
+/// `LinkStatusSpec` of Talos' api/resource/definitions/network/network.proto; enumerations are numbers.
+static LINK: [(&str, Type); 32] = [
+    ("index", Type::Uint),
+    ("type", Type::Int),
+    ("link_index", Type::Uint),
+    ("flags", Type::Uint),
+    ("hardware_addr", Type::Bytes),
+    ("broadcast_addr", Type::Bytes),
+    ("mtu", Type::Uint),
+    ("queue_disc", Type::String),
+    ("master_index", Type::Uint),
+    ("operational_state", Type::Int),
+    ("kind", Type::String),
+    ("slave_kind", Type::String),
+    ("bus_path", Type::String),
+    ("pciid", Type::String),
+    ("driver", Type::String),
+    ("driver_version", Type::String),
+    ("firmware_version", Type::String),
+    ("product_id", Type::String),
+    ("vendor_id", Type::String),
+    ("product", Type::String),
+    ("vendor", Type::String),
+    ("link_state", Type::Bool),
+    ("speed_megabits", Type::Int),
+    ("port", Type::Int),
+    ("duplex", Type::Int),
+    ("vlan", Type::Dyn),
+    ("bridge_master", Type::Dyn),
+    ("bond_master", Type::Dyn),
+    ("wireguard", Type::Dyn),
+    ("permanent_addr", Type::Bytes),
+    ("alias", Type::String),
+    ("alt_names", Type::Strings),
+];
+
+/// `DiskSpec` of api/resource/definitions/block/block.proto.
+static DISK: [(&str, Type); 18] = [
+    ("size", Type::Uint),
+    ("io_size", Type::Uint),
+    ("sector_size", Type::Uint),
+    ("readonly", Type::Bool),
+    ("model", Type::String),
+    ("serial", Type::String),
+    ("modalias", Type::String),
+    ("wwid", Type::String),
+    ("bus_path", Type::String),
+    ("sub_system", Type::String),
+    ("transport", Type::String),
+    ("rotational", Type::Bool),
+    ("cdrom", Type::Bool),
+    ("dev_path", Type::String),
+    ("pretty_size", Type::String),
+    ("secondary_disks", Type::Strings),
+    ("uuid", Type::String),
+    ("symlinks", Type::Strings),
+];
+
+/// `DiscoveredVolumeSpec` of the same file.
+static VOLUME: [(&str, Type); 20] = [
+    ("size", Type::Uint),
+    ("sector_size", Type::Uint),
+    ("io_size", Type::Uint),
+    ("name", Type::String),
+    ("uuid", Type::String),
+    ("label", Type::String),
+    ("block_size", Type::Uint),
+    ("filesystem_block_size", Type::Uint),
+    ("probed_size", Type::Uint),
+    ("partition_uuid", Type::String),
+    ("partition_type", Type::String),
+    ("partition_label", Type::String),
+    ("partition_index", Type::Uint),
+    ("type", Type::String),
+    ("device_path", Type::String),
+    ("parent", Type::String),
+    ("dev_path", Type::String),
+    ("parent_dev_path", Type::String),
+    ("pretty_size", Type::String),
+    ("offset", Type::Uint),
+];
