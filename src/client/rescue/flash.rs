@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::probe::{Facts, Kind, Privilege};
-use super::session::{Rights, Session, quote};
+use super::session::{Rights, Session, compact, quote};
 use crate::disk_image::{Digest, Event, Gpt, HEAD, Image, ZeroMode};
 
 mod disk;
@@ -171,6 +171,10 @@ impl Run<'_> {
     /// Reads the partition table, and from it the size of the image, before anything is written.
     fn image_size(&self, head: &[u8]) -> Result<u64, Cause> {
         let gpt = Gpt::parse(head, u64::MAX).map_err(Cause::Partitions)?;
+        let sectors = self.facts.disk.sector_size;
+        if gpt.sector_size != sectors && sectors != 0 {
+            return Err(Cause::SectorSize { image: gpt.sector_size, disk: sectors });
+        }
         // The backup header is in the last sector of an image.
         let needed = gpt.backup_header + u64::from(gpt.sector_size);
         let size = self.facts.disk.size;
@@ -200,7 +204,7 @@ impl Run<'_> {
                 Privilege::Root => Rights::Root,
                 Privilege::None(_) => Rights::User,
             },
-            script: format!("disk={} sum={}\n{SCRIPT}", quote(&disk.device), quote(hash)),
+            script: format!("disk={} sum={}\n{}", quote(&disk.device), quote(hash), compact(SCRIPT)),
             identity: (disk.kind == Kind::Block).then(|| format!("i {} {}", disk.number, disk.size / SECTOR)),
             patience: self.options.patience,
         }

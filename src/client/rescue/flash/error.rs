@@ -46,6 +46,14 @@ pub enum Cause {
         /// Bytes of the disk.
         size: u64,
     },
+    /// The image is made for other sectors: no firmware would find its partitions.
+    #[error("the image is made for sectors of {image} bytes, the disk has {disk}")]
+    SectorSize {
+        /// Of the image's partition table, in bytes.
+        image: u32,
+        /// Of the disk, in bytes.
+        disk: u32,
+    },
     /// The image is longer or shorter than its own partition table says.
     #[error("the image has {found} bytes, its partition table is made for {expected}")]
     WrongSize {
@@ -132,6 +140,7 @@ impl Cause {
             }
             Self::Decode(_) | Self::WrongSize { .. } | Self::NotSectors { .. } => "the image was damaged or cut off on its way: run again",
             Self::Partitions(_) => "the image must be that of a whole disk with a GPT: the Factory's oracle-arm64.raw.xz",
+            Self::SectorSize { .. } => "remove diskImage.sectorSize from the schematic: OCI volumes have sectors of 512 bytes",
             Self::WrongDigest { .. } => "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)",
             Self::OtherDisk { .. } => "name the disk by /dev/disk/by-id or /dev/oracleoci, and run again",
             Self::ReadBack { .. } => "the volume, or something that writes to it, is at fault: stop that, or use another volume",
