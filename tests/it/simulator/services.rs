@@ -117,10 +117,11 @@ async fn kube_rs_cordons_evicts_and_deletes() {
     let here = ListParams::default().fields("spec.nodeName=cloudbox2");
     assert_eq!(pods.list(&here).await.expect("a list").items.len(), 2);
     pods.evict("web", &EvictParams::default()).await.expect("evicted");
+    let params = EvictParams::default();
     // kube-rs repeats a call that was answered with 429 for minutes; the first refusal is enough.
     let refused = |entry: &Entry| matches!(entry.event, Event::Kubernetes { status: 429, .. });
     tokio::select! {
-        _ = pods.evict("database", &EvictParams::default()) => panic!("evicted in spite of its budget"),
+        _ = pods.evict("database", &params) => panic!("evicted in spite of its budget"),
         _ = wait(&world, refused) => {}
     }
     assert_eq!(world.pods().len(), 1);
