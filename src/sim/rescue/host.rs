@@ -102,7 +102,6 @@ impl Shared {
             ("SIM_USER", user.to_owned()),
             ("SIM_ADMIN", u8::from(user == "root").to_string()),
             ("SIM_METADATA", self.metadata.clone()),
-            ("SIM_REAL_DD", self.sandbox.real_dd().display().to_string()),
             ("NO_PROXY", "*".to_owned()),
         ];
         variables.extend(self.sandbox.real_busybox().map(|path| ("SIM_REAL_BUSYBOX", path.display().to_string())));

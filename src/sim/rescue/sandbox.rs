@@ -67,11 +67,6 @@ impl Sandbox {
         self.root.join("run/control")
     }
 
-    /// The real `dd`.
-    pub fn real_dd(&self) -> &Path {
-        &self.real_dd
-    }
-
     /// The real busybox, when this machine has one.
     pub fn real_busybox(&self) -> Option<&Path> {
         self.real_busybox.as_deref()
@@ -90,7 +85,7 @@ impl Sandbox {
     fn set_fact(&self, name: &str, value: Option<String>) -> io::Result<()> {
         let path = self.root.join("run/facts").join(name);
         match value {
-            Some(text) => fs::write(path, text),
+            Some(text) => fs::write(path, text + "\n"),
             None if path.exists() => fs::remove_file(path),
             None => Ok(()),
         }
@@ -116,6 +111,9 @@ impl Sandbox {
 
     fn link_tools(&self, options: &RescueOptions) -> io::Result<()> {
         let bin = self.root.join("bin");
+        // A directory of its own, so that the real one can be called by its plain name and prints that.
+        fs::create_dir_all(self.root.join("real"))?;
+        symlink(&self.real_dd, self.root.join("real/dd"))?;
         let script = self.root.join("tools.sh");
         fs::write(&script, TOOLS)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
