@@ -32,6 +32,13 @@ impl MachineConfig {
     }
 }
 
+/// A SHA-256 over one value.
+pub(super) fn of(content: &Node) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    node(&mut hasher, content);
+    hasher.finalize().into()
+}
+
 fn node(hasher: &mut Sha256, content: &Node) {
     match &content.value {
         Value::Scalar(Scalar { tag, text: content }) => text(hasher, b'0' + *tag as u8, content),
