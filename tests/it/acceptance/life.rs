@@ -3,7 +3,7 @@
 use talosoci::sim::{Event, Fault, NodeOptions, Pod, Start};
 use tonic::Code;
 
-use super::stage::{CONFIG, Said, Stage};
+use super::stage::{Said, Stage};
 
 /// The schematic of the guide.
 const TAILSCALE: &str = "customization:\n    systemExtensions:\n        officialExtensions:\n            - siderolabs/tailscale\n";
@@ -35,14 +35,12 @@ pub fn add(stage: &Stage, line: &str) {
 
 /// A change that every release makes live.
 pub fn live_change(stage: &Stage, san: &str) {
-    let first = CONFIG.lines().find(|line| line.trim() == "certSANs:").expect("the guide has certSANs");
-    let indent = &first[..first.len() - first.trim_start().len()];
-    stage.replace("cloudbox2.yaml", &format!("{first}\n"), &format!("{first}\n{indent}    - {san}\n"));
+    stage.replace("cloudbox2.yaml", "  certSANs:\n", &format!("  certSANs:\n    - {san}\n"));
 }
 
 /// A change that 1.12 and 1.13 need a reboot for.
 fn rebooting_change(stage: &Stage) {
-    stage.replace("cloudbox2.yaml", "machine:\n", "machine:\n    env:\n        PROXY: s3cretvalue\n");
+    stage.replace("cloudbox2.yaml", "machine:\n", "machine:\n  env:\n    PROXY: s3cretvalue\n");
 }
 
 fn applies(stage: &Stage) -> usize {

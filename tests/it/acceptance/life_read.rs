@@ -18,7 +18,7 @@ async fn somebody(stage: &Stage) -> Node {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_shows_in_the_plan_and_is_set_right() {
     let Some(stage) = joined("v1.13.9").await else { return };
-    let theirs = stage.read("cloudbox2.yaml").replace("certSANs:\n", "certSANs:\n        - theirs.example.com\n");
+    let theirs = stage.read("cloudbox2.yaml").replace("certSANs:\n", "certSANs:\n    - theirs.example.com\n");
     assert_ne!(theirs, CONFIG);
     somebody(&stage).await.apply_configuration(&theirs, ApplyMode::NoReboot, false).await.expect("a live change");
     let said = stage.plan().await;
