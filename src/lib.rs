@@ -35,6 +35,9 @@ pub mod provision;
 /// 6. What Terraform sees.
 pub mod provider;
 
+/// 7. Live progress in a second terminal.
+pub mod watch;
+
 /// T. A pretend Oracle Cloud on loopback.
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -31,6 +31,13 @@ fn finding(finding: &Finding) -> Diagnostic {
 pub fn failure(what: &str, failure: &Failure) -> Diagnostic {
     let mut detail = format!("{}\n", failure.transcript);
     detail.push_str(&format!("Endpoint: {}\nCause: {}\n", failure.endpoint, chain(&failure.cause)));
+    for found in &failure.diagnosis {
+        detail.push_str(&format!("\nDiagnosis: {} (rule {})", found.cause, found.rule));
+        for evidence in &found.evidence {
+            detail.push_str(&format!("\n  seen: {evidence}"));
+        }
+        detail.push_str(&format!("\n  remedy: {}\n", found.remedy));
+    }
     for hint in &failure.hints {
         detail.push_str(&format!("\nhint: {hint}"));
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use async_trait::async_trait;
 
 use crate::provider::settings::Settings;
+use crate::tfplugin::data_source::DataSource;
 use crate::tfplugin::diagnostic::Diagnostics;
 use crate::tfplugin::function::Function;
 use crate::tfplugin::provider::{Context, Provider};
@@ -20,6 +21,9 @@ mod given;
 
 /// Every error and finding becomes a diagnostic here, and nowhere else.
 pub mod diagnostics;
+
+/// Data sources.
+pub mod data_sources;
 
 /// Provider functions.
 pub mod functions;
@@ -69,6 +73,10 @@ impl Provider for Talosoci {
             ("talosoci_image", Arc::new(image::ImageResource::new(self.settings.clone()))),
             ("talosoci_node", Arc::new(node::NodeResource::new(self.settings.clone()))),
         ]
+    }
+
+    fn data_sources(&self) -> Vec<(&'static str, Arc<dyn DataSource>)> {
+        data_sources::all(&self.settings)
     }
 
     fn functions(&self) -> Vec<(&'static str, Arc<dyn Function>)> {

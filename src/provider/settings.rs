@@ -98,7 +98,11 @@ impl Settings {
         };
         let factory = Factory::new(base)
             .map_err(|error| diagnostics::error("Image Factory Cannot Be Used", &error, &error.hints()))?;
-        Ok(Places { factory: Arc::new(factory), cache: ImageCache::at(&self.cache_dir) })
+        Ok(Places {
+            factory: Arc::new(factory),
+            cache: ImageCache::at(&self.cache_dir),
+            journal: journal_place(&self.cache_dir),
+        })
     }
 }
 
@@ -171,8 +175,18 @@ fn from_environment(variable: &str, attribute: &str, diagnostics: &mut Diagnosti
     }
 }
 
+/// Where runs are told to `terraform-provider-talosoci watch`: the file that `TALOSOCI_JOURNAL` names, else one in the cache
+/// directory; `off` for nowhere.
+pub fn journal_place(cache_dir: &std::path::Path) -> Option<PathBuf> {
+    match std::env::var_os("TALOSOCI_JOURNAL").filter(|place| !place.is_empty()) {
+        Some(place) if place == "off" => None,
+        Some(place) => Some(place.into()),
+        None => Some(cache_dir.join("journal.jsonl")),
+    }
+}
+
 /// `$XDG_CACHE_HOME/terraform-provider-talosoci`, else below `~/.cache`, else below the temporary directory.
-fn default_cache_dir() -> PathBuf {
+pub fn default_cache_dir() -> PathBuf {
     let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     home("XDG_CACHE_HOME")
         .or_else(|| home("HOME").map(|home| home.join(".cache")))

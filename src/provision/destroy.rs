@@ -9,6 +9,7 @@ use crate::client::kubernetes::{Cluster, KubernetesError};
 use crate::client::talos::{Address, Answer, Candidate, Node, ResetOptions, TalosError, Trust, detect};
 use crate::provision::drain;
 use crate::provision::error::chain;
+use crate::provision::journal::Journal;
 use crate::provision::observe::HANDSHAKE;
 use crate::provision::wait::{Ended, Limits, Look, until};
 use crate::talos::secret::Secret;
@@ -62,7 +63,7 @@ pub struct Left {
 impl Departure {
     /// Deadline and stop signal of a destroy.
     pub fn limits(timeout: Duration, stop: CancellationToken) -> Limits {
-        Limits { deadline: tokio::time::Instant::now() + timeout, stop }
+        Limits { deadline: tokio::time::Instant::now() + timeout, stop, journal: Journal::default() }
     }
 }
 

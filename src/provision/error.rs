@@ -12,6 +12,7 @@ use crate::client::rescue::probe::{ProbeError, Refusal};
 use crate::client::rescue::session::SessionError;
 use crate::client::talos::TalosError;
 use crate::node::temporary::TemporaryError;
+use crate::provision::diagnose::Diagnosis;
 use crate::provision::image::ImageError;
 use crate::provision::phase::Phase;
 use crate::provision::transcript::{Transcript, seconds};
@@ -182,6 +183,8 @@ pub struct Failure {
     pub transcript: Transcript,
     /// What to do.
     pub hints: Vec<String>,
+    /// What was found out about the node after it failed.
+    pub diagnosis: Vec<Diagnosis>,
 }
 
 impl Failure {

@@ -12,13 +12,10 @@ use crate::provision::image::Verified;
 use crate::provision::observe::{HANDSHAKE, target};
 use crate::provision::transcript::seconds;
 use crate::provision::wait::bounded;
-use crate::provision::{Job, Step};
+use crate::provision::{Job, Step, journal};
 
 /// Limit for reading and hashing one MiB.
 const READ_HEAD: Duration = Duration::from_secs(30);
-
-/// Progress is logged this often.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Looks, refuses what must not be overwritten, and writes.
 pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
@@ -69,8 +66,11 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         sha256: Some(image.image.compressed_sha256),
         ..FlashOptions::default()
     };
-    let log = Log::default();
-    let done = flash::flash(session, facts, source, &options, &|progress| log.tell(progress), &job.limits.stop)
+    let tell = |at: Progress| {
+        let part = format!("{:?}", at.phase).to_lowercase();
+        job.limits.journal.progress(&part, journal::Progress { done: at.done, total: at.total, rate: at.rate });
+    };
+    let done = flash::flash(session, facts, source, &options, &tell, &job.limits.stop)
         .await
         .map_err(|error| match error.cause {
             flash::Cause::Cancelled => Cause::Stopped,
@@ -83,30 +83,4 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         done.verified_bytes >> 20,
         seconds(done.took)
     ))
-}
-
-/// Progress as log lines, not more often than people read.
-#[derive(Default)]
-struct Log {
-    last: std::sync::Mutex<Option<std::time::Instant>>,
-}
-
-impl Log {
-    fn tell(&self, progress: Progress) {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.is_some_and(|at| at.elapsed() < PROGRESS) {
-            return;
-        }
-        *last = Some(std::time::Instant::now());
-        let percent = progress.total.filter(|total| *total > 0).map(|total| progress.done * 100 / total);
-        let eta = progress.total.filter(|_| progress.rate > 0).map(|total| total.saturating_sub(progress.done) / progress.rate);
-        tracing::info!(
-            phase = "flash",
-            part = ?progress.phase,
-            percent,
-            mib_per_second = progress.rate >> 20,
-            eta_seconds = eta,
-            "flashing"
-        );
-    }
 }

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::client::cache::CachedImage;
 use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Digest, Event, HEAD, Image};
 use crate::provision::error::Cause;
+use crate::provision::journal::Progress;
 use crate::provision::wait::bounded;
 use crate::provision::Job;
 
@@ -18,9 +19,6 @@ const LARGEST: u64 = 256 << 30;
 
 /// Bytes read from the file at once.
 const CHUNK: usize = 1 << 20;
-
-/// Progress is logged each time this much was downloaded.
-const PROGRESS: u64 = 16 << 20;
 
 /// An image whose every block was checked.
 pub struct Verified {
@@ -72,12 +70,10 @@ pub async fn run(job: &Job) -> Result<Verified, Cause> {
     let Some(url) = &job.spec.image.url else {
         return Err(Cause::NoImageUrl);
     };
-    let told = AtomicU64::new(0);
-    let progress = |bytes: u64, total: Option<u64>| {
-        if bytes >= told.load(Ordering::Relaxed) + PROGRESS {
-            told.store(bytes, Ordering::Relaxed);
-            tracing::info!(phase = "image", bytes, total, "downloading");
-        }
+    let began = Instant::now();
+    let progress = |done: u64, total: Option<u64>| {
+        let rate = (done as f64 / began.elapsed().as_secs_f64().max(0.001)) as u64;
+        job.limits.journal.progress("downloading", Progress { done, total, rate });
     };
     let fetch = async {
         job.places

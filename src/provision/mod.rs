@@ -3,6 +3,7 @@
 //! [`run`] knows the order; every phase looks before it acts, so a run that is started again skips what is done
 //! (DESIGN.md D3). A connection never outlives a reboot: each look dials anew (D4).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,11 @@ use crate::client::factory::Factory;
 use crate::client::talos::Address;
 use crate::node::spec::{Activation, NodeSpec};
 use crate::node::temporary::Temporary;
-use crate::provision::error::{Cause, Failure};
+use crate::provision::diagnose::diagnose;
+use crate::provision::error::{Cause, Failure, chain};
+use crate::provision::examine::{Patient, examine};
 use crate::provision::facts::Facts;
+use crate::provision::journal::{Event, Journal};
 use crate::provision::observe::Observation;
 use crate::provision::phase::{Phase, sequence};
 use crate::provision::transcript::{Outcome, Transcript};
@@ -26,14 +30,20 @@ use crate::talos::talosconfig::ClientCredentials;
 
 /// Letting a node go.
 pub mod destroy;
+/// The guide's troubleshooting as rules.
+pub mod diagnose;
 /// Pods leave before a reboot and may come back after.
 pub mod drain;
 /// How a run fails.
 pub mod error;
+/// Looking at a node for what may be wrong.
+pub mod examine;
 /// What was learned from a node.
 pub mod facts;
 /// What an update will do.
 pub mod foresee;
+/// What people watch while a run goes on.
+pub mod journal;
 /// What is at the address right now.
 pub mod observe;
 /// The phases and their order.
@@ -59,6 +69,7 @@ mod upgrade;
 const CREDENTIALS_LIFETIME: time::Duration = time::Duration::hours(24);
 
 /// Everything a run needs, made before the first packet.
+#[derive(Clone)]
 pub struct Job {
     spec: NodeSpec,
     temporary: Temporary,
@@ -84,6 +95,8 @@ pub struct Places {
     pub factory: Arc<Factory>,
     /// Downloaded images.
     pub cache: ImageCache,
+    /// Where runs are told to whoever watches; `None` for nobody.
+    pub journal: Option<PathBuf>,
 }
 
 impl Job {
@@ -91,7 +104,7 @@ impl Job {
     pub fn new(spec: NodeSpec, places: Places, stop: CancellationToken, now: OffsetDateTime) -> Result<Self, Cause> {
         let temporary = Temporary::derive(&spec).map_err(Cause::Temporary)?;
         let temporary_credentials = temporary.credentials(now, CREDENTIALS_LIFETIME).map_err(Cause::Temporary)?;
-        let limits = Limits { deadline: Instant::now() + spec.create_timeout, stop };
+        let limits = Limits { deadline: Instant::now() + spec.create_timeout, stop, journal: Journal::default() };
         Ok(Self { spec, temporary, temporary_credentials, places, limits, known: None })
     }
 
@@ -101,6 +114,14 @@ impl Job {
         self.limits.deadline = Instant::now() + limit;
         self.known = Some(known);
         self
+    }
+
+    /// The same, told to whoever watches.
+    fn watched(&self) -> Self {
+        let journal = Journal::open(self.places.journal.as_deref(), &self.spec.hostname);
+        let mut job = self.clone();
+        job.limits.journal = journal;
+        job
     }
 
     /// The configuration that the node is to have.
@@ -123,8 +144,9 @@ type Step<T = String> = Result<T, Cause>;
 
 /// Runs the phases of a create. On failure nothing needs to be undone: the next run goes on from what it sees.
 pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
+    let job = &job.watched();
     let mut phases = sequence(&job.spec.flash, job.spec.activation);
-    let mut transcript = Transcript::of(&phases);
+    let mut transcript = Transcript::of(&phases).told_to(&job.limits.journal);
     let first = phases[0];
     let mut seen = observe::first(job).await.map_err(|cause| fail(job, first, cause, &transcript))?;
     tracing::info!(endpoint = %job.spec.endpoint, %seen, "machine found");
@@ -160,8 +182,9 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
         match done {
             Ok(note) => transcript.end(phase, Outcome::Done, note),
             Err(cause) => {
-                transcript.end(phase, Outcome::Failed, "");
-                return Err(fail(job, phase, cause, &transcript));
+                transcript.end(phase, Outcome::Failed, chain(&cause));
+                let failure = fail(job, phase, cause, &transcript);
+                return Err(if phase == Phase::Join { diagnosed(job, failure).await } else { failure });
             }
         }
         if phase == Phase::Boot && needs_activation(job, &seen) {
@@ -169,6 +192,9 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             phases.splice(next..next, extra);
             transcript.insert_before_join(&extra);
         }
+    }
+    if facts.is_some() {
+        job.limits.journal.note(Event::Finished, "");
     }
     // The sequence ends with the join, which either failed above or left its facts.
     facts.ok_or_else(|| fail(job, Phase::Join, Cause::Stopped, &transcript))
@@ -200,5 +226,21 @@ fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<F
         cause,
         transcript: transcript.clone(),
         hints,
+        diagnosis: Vec::new(),
     })
+}
+
+/// A failure of a node that should be one of the cluster, with what can be found out about it.
+async fn diagnosed(job: &Job, mut failure: Box<Failure>) -> Box<Failure> {
+    if !matches!(failure.cause, Cause::TimedOut { .. }) {
+        return failure;
+    }
+    let patient = Patient {
+        address: job.address(),
+        credentials: Some(&job.spec.credentials),
+        kubeconfig: job.spec.kubeconfig.as_ref(),
+        name: Some(job.node_name()),
+    };
+    failure.diagnosis = diagnose(&examine(&patient).await.evidence);
+    failure
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::provision::journal::{Event, Journal};
 use crate::provision::phase::Phase;
 
 /// How a phase ended.
@@ -33,6 +34,7 @@ struct Entry {
 pub struct Transcript {
     entries: Vec<Entry>,
     started: Instant,
+    journal: Journal,
 }
 
 impl Transcript {
@@ -42,12 +44,20 @@ impl Transcript {
             .iter()
             .map(|phase| Entry { phase: *phase, outcome: Outcome::NotRun, took: Duration::ZERO, note: String::new() })
             .collect();
-        Self { entries, started: Instant::now() }
+        Self { entries, started: Instant::now(), journal: Journal::default() }
+    }
+
+    /// The same, told to a journal while it happens.
+    #[must_use]
+    pub fn told_to(mut self, journal: &Journal) -> Self {
+        self.journal = journal.clone();
+        self
     }
 
     /// Notes the start of a phase.
     pub fn start(&mut self, phase: Phase) {
         self.started = Instant::now();
+        self.journal.enter(phase.name());
         tracing::info!(%phase, "phase started");
     }
 
@@ -56,6 +66,12 @@ impl Transcript {
         let took = if outcome == Outcome::Skipped { Duration::ZERO } else { self.started.elapsed() };
         let note = note.into();
         tracing::info!(%phase, ?outcome, seconds = took.as_secs_f64(), %note, "phase ended");
+        let event = match outcome {
+            Outcome::Failed => Event::Failed,
+            Outcome::Skipped => Event::Skipped,
+            Outcome::Done | Outcome::NotRun => Event::Done,
+        };
+        self.journal.note(event, &note);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.phase == phase) {
             *entry = Entry { phase, outcome, took, note };
         }

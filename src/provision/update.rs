@@ -11,6 +11,7 @@ use crate::node::spec::ApplyMode;
 use crate::provision::error::{Cause, Failure, chain};
 use crate::provision::facts::Facts;
 use crate::provision::join::{self, Configuration};
+use crate::provision::journal::Event;
 use crate::provision::observe::{self, HANDSHAKE, Observation};
 use crate::provision::phase::Phase;
 use crate::provision::refresh::config_hash;
@@ -36,14 +37,20 @@ const REPLY_LOST: Duration = Duration::from_secs(60);
 /// Brings the node to its specification. On failure the node is as far as the transcript says; the next run goes on
 /// from there.
 pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
-    let mut transcript = Transcript::of(&[Phase::Upgrade, Phase::Apply, Phase::Join]);
+    let job = &job.watched();
+    let mut transcript = Transcript::of(&[Phase::Upgrade, Phase::Apply, Phase::Join]).told_to(&job.limits.journal);
     let phase = Mutex::new(Phase::Upgrade);
-    let done = steps(job, &mut transcript, &phase).await;
-    done.map_err(|cause| {
-        let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
-        transcript.end(phase, Outcome::Failed, "");
-        super::fail(job, phase, cause, &transcript)
-    })
+    match Box::pin(steps(job, &mut transcript, &phase)).await {
+        Ok(facts) => {
+            job.limits.journal.note(Event::Finished, "");
+            Ok(facts)
+        }
+        Err(cause) => {
+            let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
+            transcript.end(phase, Outcome::Failed, chain(&cause));
+            Err(super::diagnosed(job, super::fail(job, phase, cause, &transcript)).await)
+        }
+    }
 }
 
 /// What the node itself says that a change of its configuration would do; `None` when it does not say. Changes nothing.
@@ -63,7 +70,7 @@ async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> 
     transcript.start(Phase::Upgrade);
     let needed = needed(job).await?;
     let kubeconfig = job.spec.kubeconfig.as_ref().filter(|_| job.spec.drain && needed.reboots());
-    drain::around(kubeconfig, job.node_name(), &job.limits, async {
+    let work = Box::pin(async {
         if needed.upgrade {
             transcript.end(Phase::Upgrade, Outcome::Done, upgraded(job).await?);
         } else {
@@ -83,8 +90,8 @@ async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> 
         let facts = join::prove(job, &limits, Configuration::MustBe(source)).await?;
         transcript.end(Phase::Join, Outcome::Done, format!("Talos {} as {}", facts.talos_version, facts.node_name));
         Ok(facts)
-    })
-    .await
+    });
+    drain::around(kubeconfig, job.node_name(), &job.limits, work).await
 }
 
 /// What has to be done, as the node itself sees it.

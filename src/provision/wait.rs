@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::provision::journal::{Event, Journal};
+
 /// Pause between two looks at a condition. Short against a reboot, long against a TLS handshake.
 const INTERVAL: Duration = Duration::from_millis(500);
 
@@ -47,12 +49,14 @@ pub struct Limits {
     pub deadline: Instant,
     /// When to stop at once.
     pub stop: CancellationToken,
+    /// Where it is told what is waited for.
+    pub journal: Journal,
 }
 
 impl Limits {
     /// The same stop signal with a deadline at most `limit` from now.
     pub fn within(&self, limit: Duration) -> Self {
-        Self { deadline: self.deadline.min(Instant::now() + limit), stop: self.stop.clone() }
+        Self { deadline: self.deadline.min(Instant::now() + limit), ..self.clone() }
     }
 
     /// Time left before the deadline.
@@ -73,7 +77,8 @@ where
         let found = tokio::select! {
             biased;
             () = limits.stop.cancelled() => return Err(Ended::Stopped { last }),
-            found = tokio::time::timeout_at(limits.deadline, look()) => found,
+            // Boxed: what is looked at may be a large future, and waits nest.
+            found = tokio::time::timeout_at(limits.deadline, Box::pin(look())) => found,
         };
         match found {
             Err(_) => return Err(Ended::TimedOut { after: started.elapsed(), last }),
@@ -82,6 +87,7 @@ where
             Ok(Look::Pending(status)) => {
                 if status != last {
                     tracing::info!(%what, %status, "waiting");
+                    limits.journal.note(Event::Waiting, &format!("waiting for {what}: {status}"));
                 }
                 last = status;
             }
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
 
     fn limits(limit: Duration) -> Limits {
-        Limits { deadline: Instant::now() + limit, stop: CancellationToken::new() }
+        Limits { deadline: Instant::now() + limit, stop: CancellationToken::new(), journal: Journal::default() }
     }
 
     #[tokio::test(start_paused = true)]

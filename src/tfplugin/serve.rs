@@ -104,6 +104,8 @@ pub fn serve<P: Provider>(
     crash::log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Deeply nested futures need more than the default 2 MiB in an unoptimised build. Untouched pages cost nothing.
+        .thread_stack_size(8 << 20)
         .build()
         .map_err(ServeError::Runtime)?;
     let served = runtime.block_on(async {

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["wire", "talos", "disk_image"]),
     ("provision", &["talos", "node", "client", "disk_image"]),
     ("provider", &["tfplugin", "talos", "sops", "talhelper", "disk_image", "node", "client", "provision"]),
+    ("watch", &["provider", "provision"]),
     ("sim", &["wire", "yaml", "talos", "disk_image"]),
 ];
 

@@ -43,7 +43,7 @@ fn identity() -> Vec<Attribute> {
             .default(50000)
             .validate(within(1..=65535))
             .description("Port of the Talos API."),
-        Attribute::string("instance_id").optional().computed().use_state_for_unknown().description(
+        Attribute::string("instance_id").computed().optional().use_state_for_unknown().description(
             "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
         ),
         Attribute::string("reflash").optional().description(

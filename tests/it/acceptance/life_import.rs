@@ -31,7 +31,7 @@ async fn an_imported_node_has_nothing_to_plan() {
     assert_eq!(touched(&stage), before, "{}", stage.journal());
     // A difference is found as it is for any node.
     super::life::live_change(&stage, "imported.example.com");
-    let said = stage.plan().await.says("+ \"apply\"").says("imported.example.com");
+    let said = stage.plan().await.says("\"apply\"").says("imported.example.com");
     assert_eq!(said.code, Some(2));
 }
 

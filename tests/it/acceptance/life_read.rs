@@ -18,12 +18,12 @@ async fn somebody(stage: &Stage) -> Node {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_shows_in_the_plan_and_is_set_right() {
     let Some(stage) = joined("v1.13.9").await else { return };
-    let theirs = stage.read("cloudbox2.yaml").replace("certSANs:\n", "certSANs:\n        - theirs.example.com\n");
+    let theirs = stage.read("cloudbox2.yaml").replace("certSANs:\n", "certSANs:\n    - theirs.example.com\n");
     assert_ne!(theirs, CONFIG);
     somebody(&stage).await.apply_configuration(&theirs, ApplyMode::NoReboot, false).await.expect("a live change");
     let said = stage.plan().await;
     assert_eq!(said.code, Some(2), "{}", said.text);
-    said.says("+ \"apply\"").says("config_hash").says("theirs.example.com");
+    said.says("\"apply\"").says("config_hash").says("theirs.example.com");
     stage.apply().await.ok();
     stage.plan().await.ok().says("No changes.");
 }
@@ -47,7 +47,7 @@ async fn another_version_and_schematic_on_the_node_show_in_the_plan() {
     assert!(stage.node.wait_for_stage("running", Duration::from_secs(30)).await, "{}", stage.journal());
     let said = stage.plan().await;
     assert_eq!(said.code, Some(2), "{}", said.text);
-    said.says("+ \"upgrade\"").says("\"v1.12.3\" -> \"v1.12.2\"").says(&id);
+    said.says("\"upgrade\"").says("\"v1.12.3\" -> \"v1.12.2\"").says(&id);
     stage.apply().await.ok();
     stage.plan().await.ok().says("No changes.");
 }

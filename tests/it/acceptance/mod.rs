@@ -5,6 +5,7 @@ mod life;
 mod life_destroy;
 mod life_import;
 mod life_read;
+mod life_status;
 mod mistakes;
 mod resume;
 mod stage;
