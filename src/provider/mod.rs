@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::provider::settings::Settings;
 use crate::tfplugin::diagnostic::Diagnostics;
+use crate::tfplugin::ephemeral::EphemeralResource;
 use crate::tfplugin::function::Function;
 use crate::tfplugin::provider::{Context, Provider};
 use crate::tfplugin::resource::Resource;
@@ -20,6 +21,12 @@ mod given;
 
 /// Every error and finding becomes a diagnostic here, and nowhere else.
 pub mod diagnostics;
+
+/// The ways in which a configuration is given.
+mod door;
+
+/// Ephemeral resources.
+pub mod ephemeral;
 
 /// Provider functions.
 pub mod functions;
@@ -69,6 +76,10 @@ impl Provider for Talosoci {
             ("talosoci_image", Arc::new(image::ImageResource::new(self.settings.clone()))),
             ("talosoci_node", Arc::new(node::NodeResource::new(self.settings.clone()))),
         ]
+    }
+
+    fn ephemeral_resources(&self) -> Vec<(&'static str, Arc<dyn EphemeralResource>)> {
+        vec![("talosoci_machine_configuration", Arc::new(ephemeral::MachineConfiguration))]
     }
 
     fn functions(&self) -> Vec<(&'static str, Arc<dyn Function>)> {

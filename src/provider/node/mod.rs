@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 
 use crate::client::talos::Address;
-use crate::node::spec::{Parsed, parse_duration};
+use crate::node::spec::{Image, Parsed, parse_duration};
 use crate::provider::{SharedSettings, current, diagnostics};
 use crate::provision::destroy::{self, Departure};
 use crate::provision::refresh::{self, Found};
-use crate::provision::{self, Job, update};
+use crate::provision::{self, Job, Places, update};
+use crate::talos::schematic::Schematic;
 use crate::talos::talosconfig::ClientCredentials;
 use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
 use crate::tfplugin::provider::Context;
@@ -63,7 +64,7 @@ impl Resource for NodeResource {
     }
 
     async fn create(&self, ctx: &Context, request: CreateRequest) -> Outcome {
-        let job = match self.job(ctx, &request.config) {
+        let job = match self.job(ctx, &request.config).await {
             Ok(job) => job,
             Err(diagnostics) => return Outcome::failed(diagnostics),
         };
@@ -119,7 +120,7 @@ impl Resource for NodeResource {
         if state.get("steps").as_list().is_some_and(<[Value]>::is_empty) {
             return Outcome::state(model::settled(state));
         }
-        let job = match self.job(ctx, &request.config) {
+        let job = match self.job(ctx, &request.config).await {
             Ok(job) => job,
             Err(diagnostics) => return Outcome::failed(diagnostics),
         };
@@ -160,8 +161,21 @@ impl Resource for NodeResource {
     }
 }
 
+/// Makes a schematic of talconfig.yaml known to the Image Factory; one of `talosoci_image` is known already.
+async fn register(image: &Image, places: &Places) -> Result<(), Diagnostics> {
+    let Some(schematic) = image.schematic_yaml.as_deref().filter(|_| image.unregistered) else {
+        return Ok(());
+    };
+    let failed = |error: &dyn std::error::Error, hints: &[String]| -> Diagnostics {
+        diagnostics::error("Schematic Cannot Be Registered", error, hints).into()
+    };
+    let schematic = Schematic::parse(schematic).map_err(|error| failed(&error, &[]))?;
+    places.factory.register(&schematic).await.map_err(|error| failed(&error, &error.hints()))?;
+    Ok(())
+}
+
 impl NodeResource {
-    fn job(&self, ctx: &Context, config: &Value) -> Result<Job, Diagnostics> {
+    async fn job(&self, ctx: &Context, config: &Value) -> Result<Job, Diagnostics> {
         let parsed = self.parse(config);
         let Some(spec) = parsed.complete() else {
             let mut found = diagnostics::errors(&parsed.findings);
@@ -172,6 +186,7 @@ impl NodeResource {
         };
         let settings = current(&self.settings);
         let places = settings.places(spec.image.url.as_ref())?;
+        register(&spec.image, &places).await?;
         Job::new(spec, places, ctx.stop.clone(), time::OffsetDateTime::now_utc())
             .map_err(|cause| diagnostics::error("Node Cannot Be Prepared", &cause, &cause.hints()).into())
     }
