@@ -76,3 +76,6 @@ pub(super) fn run(
     cluster::check(&subject, findings);
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::node::checks::Open;
 use crate::node::door::{Defaults, Opened, Place};
-use crate::node::draft::Draft;
+use crate::node::draft::{Draft, ImageDraft};
 use crate::node::finding::Findings;
 use crate::node::given::Given;
+use crate::talos::image::InstallerReference;
 use crate::talos::machine_config::MachineConfig;
 use crate::talos::machine_config::generate::{self, GenerateSecrets, PemPair};
 use crate::talos::machine_config::yaml::{Node, emit};
@@ -148,7 +149,7 @@ impl Work<'_> {
         }
         // 1.14 reads what is written for 1.13.
         let contract = version.as_ref().map_or((1, 12), TalosVersion::minor_pair).clamp((1, 12), (1, 13));
-        let installer = draft.image.value().and_then(|image| image.installer.value().cloned()).unwrap_or_default();
+        let installer = self.installer(&draft.image);
         let disk = self.text(&machine.install_disk, |open| &mut open.other).unwrap_or_default();
         let mut input = generate::Input::new(&name, &endpoint, &kubernetes, contract, secrets.borrow());
         input.install_disk = &disk;
@@ -180,6 +181,24 @@ impl Work<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// The image's installer, or the one that goes with its schematic and release.
+    fn installer(&mut self, image: &Given<ImageDraft>) -> String {
+        let Some(image) = image.value() else {
+            self.open.other |= image.is_unknown();
+            return String::new();
+        };
+        if let Some(installer) = image.installer.value() {
+            return installer.clone();
+        }
+        self.open.other |= image.installer.is_unknown() || image.schematic_id.is_unknown();
+        let schematic = image.schematic_id.value().and_then(|id| id.parse().ok());
+        let version = image.talos_version.value().and_then(|version| version.parse().ok());
+        match (schematic, version) {
+            (Some(schematic), Some(version)) => InstallerReference::new("factory.talos.dev", "oracle", false, schematic, version).to_string(),
+            _ => String::new(),
         }
     }
 
@@ -552,3 +571,6 @@ impl Values {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

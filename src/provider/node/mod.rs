@@ -202,3 +202,6 @@ impl NodeResource {
         Ok((Address::new(endpoint.host.clone(), endpoint.talos_port), credentials.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;
