@@ -14,13 +14,15 @@ use std::{
     fs::File,
     hint::black_box,
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
 use bytes::Bytes;
 use talosoci::disk_image::{DecodeOptions, Decoder, Event};
+
+mod guide;
 
 type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
 
@@ -35,10 +37,7 @@ fn main() -> Result<()> {
 /// Repeats all contenders in turn, so that noise hits them alike, and prints the best of each.
 fn compare() -> Result<()> {
     let scratch = tempfile::tempdir()?;
-    let image = match env::var_os("TALOSOCI_BENCH_IMAGE") {
-        Some(path) => PathBuf::from(path),
-        None => guide_image(scratch.path())?,
-    };
+    let image = guide::image(scratch.path())?;
     let rounds = env::var("TALOSOCI_BENCH_ROUNDS").map_or(Ok(3), |rounds| rounds.parse())?;
     let mut results: Vec<Outcome> = Vec::new();
     for round in 0..rounds {
@@ -162,43 +161,6 @@ fn print(image: &Path, rounds: usize, results: &[Outcome]) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Talos v1.12: the oracle image (pkg/imager/profile) with an EFI partition of 2101 MiB and META of 1 MiB.
-fn guide_image(scratch: &Path) -> Result<PathBuf> {
-    let (raw, payload) = (scratch.join("guide.raw"), scratch.join("payload"));
-    File::create(&raw)?.set_len(9192 << 20)?;
-    let partitions = ["-n1:1M:+2101M", "-t1:ef00", "-c1:EFI", "-n2:0:+1M", "-c2:META"];
-    tool(Command::new("sgdisk").args(partitions).arg(&raw))?;
-    tool(Command::new("mkfs.fat").args(["-F", "32", "-n", "EFI", "--offset", "2048"]).arg(&raw).arg((2101 << 10).to_string()))?;
-    fs::write(&payload, noise(137 << 20))?;
-    let volume = format!("{}@@1M", raw.display());
-    tool(Command::new("mmd").args(["-i", &volume, "::EFI", "::EFI/Linux"]))?;
-    tool(Command::new("mcopy").args(["-i", &volume]).arg(&payload).arg("::EFI/Linux/talos.efi"))?;
-    fs::remove_file(payload)?;
-    tool(Command::new("xz").args(["-0", "-T0"]).arg(&raw))?;
-    Ok(scratch.join("guide.raw.xz"))
-}
-
-fn tool(command: &mut Command) -> Result<()> {
-    let path = format!("{}:/usr/sbin:/sbin", env::var("PATH")?);
-    let output = command.env("PATH", path).output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
-}
-
-/// Bytes that no compressor shortens, the same in every run (xorshift64*).
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 0x9E37_79B9_7F4A_7C15u64;
-    let words = std::iter::repeat_with(|| {
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    });
-    words.take(len / 8).flat_map(u64::to_le_bytes).collect()
 }
 
 const CONTEND: &str = "--contend";

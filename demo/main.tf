@@ -1,5 +1,5 @@
-# The guide's cloudbox2. Beside a real instance, endpoint would be oci_core_instance.cloudbox2.public_ip and the
-# variables below would not exist: they are the simulator's addresses and keys.
+# The guide's cloudbox2. Beside a real instance, endpoint would be oci_core_instance.cloudbox2.public_ip, and nothing
+# would come from the simulator.
 
 terraform {
   required_providers {
@@ -7,30 +7,16 @@ terraform {
   }
 }
 
-variable "image_factory_url" { type = string }
-variable "endpoint" { type = string }
-variable "talos_port" { type = number }
-variable "ssh_port" { type = number }
-variable "ssh_user" { type = string }
-variable "ssh_host_key" { type = string }
-variable "disk" { type = string }
-variable "ssh_private_key" {
-  type      = string
-  sensitive = true
-}
-variable "talosconfig" {
-  type      = string
-  sensitive = true
-}
-variable "kubeconfig" {
-  type      = string
-  sensitive = true
+# What the simulator wrote about itself: addresses, keys, credentials.
+locals {
+  cloud   = jsondecode(file("${path.module}/simulator/simulator.json"))
+  machine = local.cloud.nodes[0]
 }
 
 provider "talosoci" {
-  image_factory_url = var.image_factory_url
-  talosconfig       = var.talosconfig
-  kubeconfig        = var.kubeconfig
+  image_factory_url = local.cloud.factory_url
+  talosconfig       = file(local.cloud.talosconfig)
+  kubeconfig        = file(local.cloud.kubeconfig)
 }
 
 # Step 1: a schematic with Tailscale only.
@@ -42,17 +28,17 @@ resource "talosoci_image" "worker" {
 # Steps 2 to 8.
 resource "talosoci_node" "cloudbox2" {
   hostname   = "cloudbox2"
-  endpoint   = var.endpoint
-  talos_port = var.talos_port
+  endpoint   = local.machine.host
+  talos_port = local.machine.talos_port
   image      = talosoci_image.worker
 
   flash = {
-    disk = var.disk
+    disk = "/dev/sda"
     ssh = {
-      port        = var.ssh_port
-      user        = var.ssh_user
-      private_key = var.ssh_private_key
-      host_key    = var.ssh_host_key
+      port        = local.machine.ssh_port
+      user        = local.cloud.ssh.user
+      private_key = file(local.cloud.ssh.private_key_path)
+      host_key    = local.machine.host_key
     }
   }
 

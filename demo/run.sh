@@ -13,8 +13,8 @@ fi
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 say "Building the provider and the simulator"
-cargo build --release --quiet --features sim --bin terraform-provider-talosoci --example simulator
-binaries=$PWD/target/release
+cargo build --quiet --features sim --bin terraform-provider-talosoci --example simulator
+binaries=$PWD/target/debug
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/talosoci-demo.XXXXXX")
 simulator=
@@ -30,24 +30,21 @@ trap 'exit 130' INT TERM
 began=$SECONDS
 
 say "Starting the simulator: an Image Factory, a rescue host, a Talos node, the cluster it is to join"
-"$binaries/examples/simulator" --talos v1.12.2 --state "$work/sim" --secrets tests/golden/guide/talsecret.yaml \
+mkdir "$work/simulator"
+"$binaries/examples/simulator" --talos v1.12.2 --state "$work/simulator" --secrets tests/golden/guide/talsecret.yaml \
   >"$work/simulator.log" 2>&1 &
 simulator=$!
-ready=no
-for _ in $(seq 1 300); do
-  if [ -e "$work/sim/ready" ]; then ready=yes; break; fi
-  kill -0 "$simulator" 2>/dev/null || break
+until grep -q '^What happens' "$work/simulator.log"; do
+  if ! kill -0 "$simulator" 2>/dev/null; then
+    echo "demo: the simulator did not start:" >&2
+    cat "$work/simulator.log" >&2
+    exit 1
+  fi
   sleep 0.1
 done
-if [ $ready = no ]; then
-  echo "demo: the simulator did not start:" >&2
-  cat "$work/simulator.log" >&2
-  exit 1
-fi
 
 cp demo/main.tf "$work/main.tf"
 cp tests/golden/guide/expected-talhelper-3.1.16.yaml "$work/cloudbox2.yaml"
-cp "$work/sim/terraform.tfvars.json" "$work/simulator.auto.tfvars.json"
 cat >"$work/cli.tfrc" <<TFRC
 provider_installation {
   dev_overrides {
@@ -61,21 +58,25 @@ export XDG_CACHE_HOME=$work/cache
 unset TF_LOG TF_LOG_PROVIDER TALOSCONFIG KUBECONFIG
 
 # dev_overrides make every command warn about themselves, which says nothing about the demo.
-quiet() { sed -e '/^│/d' -e '/^╷/d' -e '/^╵/d' -e '/^$/N;/^\n$/D'; }
+quiet() { sed -e '/^Warning: Provider development overrides/,/^releases\./d' | cat -s; }
 
 say "$(basename "$cli") plan: what is known before anything is touched"
 (cd "$work" && "$cli" plan -no-color -out=plan.bin) >"$work/plan.log" 2>&1 || { cat "$work/plan.log"; exit 1; }
-quiet <"$work/plan.log" | sed -n '/Terraform will perform\|OpenTofu will perform/,/^Plan:/p' | grep -v '(sensitive value)'
+quiet <"$work/plan.log" | sed -n '/will perform the following/,/^Plan:/p'
 
-say "$(basename "$cli") apply: rescue shell to Ready worker"
-(cd "$work" && "$cli" apply -no-color plan.bin) >"$work/apply.log" 2>&1 || { cat "$work/apply.log"; tail -40 "$work/simulator.log"; exit 1; }
+say "$(basename "$cli") apply: from the rescue shell to a Ready worker"
+(cd "$work" && "$cli" apply -no-color plan.bin) >"$work/apply.log" 2>&1 ||
+  { cat "$work/apply.log"; tail -40 "$work/simulator.log"; exit 1; }
 quiet <"$work/apply.log"
 
-say "What the machine saw"
-cat "$work/simulator.log"
+say "What the machine and its cluster saw"
+sed -n '/^What happens/,$p' "$work/simulator.log" |
+  grep -E ' (factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node|ssh: ubuntu)' |
+  cut -c1-130
 
-say "$(basename "$cli") plan again: nothing to do"
-(cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 || { cat "$work/second.log"; echo "demo: the second plan is not empty" >&2; exit 1; }
+say "$(basename "$cli") plan again: nothing is left to do"
+(cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 ||
+  { cat "$work/second.log"; echo "demo: the second plan is not empty" >&2; exit 1; }
 quiet <"$work/second.log"
 
 say "Done in $((SECONDS - began)) s after the build"

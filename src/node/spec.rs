@@ -246,7 +246,8 @@ pub struct Parsed {
     pub credentials: Given<ClientCredentials>,
     /// Kubeconfig of the real cluster.
     pub kubeconfig: Given<Secret<String>>,
-    apply_mode: ApplyMode,
+    /// How a later change of the configuration is applied.
+    pub apply_mode: ApplyMode,
     drain: bool,
     join: JoinParts,
     force: bool,

@@ -44,6 +44,8 @@ pub struct Departure {
     pub machine_uuid: Option<String>,
     /// What to do.
     pub wishes: Wishes,
+    /// Whether its pods leave first.
+    pub drain: bool,
     /// Deadline and stop signal.
     pub limits: Limits,
 }
@@ -71,7 +73,7 @@ pub async fn run(departure: &Departure) -> Vec<Left> {
     if wishes.remove_kubernetes_node || (wishes.reset && departure.kubeconfig.is_some()) {
         match kubernetes(departure).await {
             Ok(()) => {}
-            Err(why) => left.push(Left { what: "the Kubernetes node was not drained or removed", why }),
+            Err(why) => left.push(Left { what: "the Kubernetes node was not drained, or not removed", why }),
         }
     }
     if wishes.reset
@@ -90,7 +92,7 @@ async fn kubernetes(departure: &Departure) -> Result<(), String> {
         if cluster.node(name).await?.is_none() {
             return Ok(());
         }
-        let drained = drain::empty(&cluster, name).await;
+        let drained = if departure.drain { drain::empty(&cluster, name, &departure.limits).await } else { Ok(()) };
         if departure.wishes.remove_kubernetes_node {
             cluster.delete_node(name).await?;
         }

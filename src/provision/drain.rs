@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::client::kubernetes::{Cluster, DrainOptions, KubernetesError};
 use crate::provision::error::Cause;
+use crate::provision::wait::{Limits, bounded};
 use crate::talos::secret::Secret;
 
-/// Limit for moving the pods away; a PodDisruptionBudget that never lets one go ends it.
-pub const DRAIN: Duration = Duration::from_secs(5 * 60);
+/// Limit for moving the pods away, or half of the time that is left: a PodDisruptionBudget may never let one go.
+const DRAIN: Duration = Duration::from_secs(5 * 60);
 
 /// Tries for the uncordon: the API server may be the one that is busy.
 const UNCORDON_TRIES: u32 = 5;
@@ -19,6 +20,7 @@ const UNCORDON_TRIES: u32 = 5;
 pub async fn around<T>(
     kubeconfig: Option<&Secret<String>>,
     node: &str,
+    limits: &Limits,
     work: impl Future<Output = Result<T, Cause>>,
 ) -> Result<T, Cause> {
     let Some(kubeconfig) = kubeconfig else {
@@ -28,9 +30,10 @@ pub async fn around<T>(
     let Some(before) = cluster.node(node).await.map_err(Cause::Kubernetes)? else {
         return work.await;
     };
-    let result = match empty(&cluster, node).await {
+    let emptied = async { empty(&cluster, node, limits).await.map_err(Cause::Kubernetes) };
+    let result = match bounded(limits, emptied).await.map_err(Cause::ended) {
         Ok(()) => work.await,
-        Err(error) => Err(Cause::Kubernetes(error)),
+        Err(cause) => Err(cause),
     };
     if !before.unschedulable
         && let Err(error) = uncordon(&cluster, node).await
@@ -43,9 +46,10 @@ pub async fn around<T>(
 }
 
 /// Cordons and drains.
-pub async fn empty(cluster: &Cluster, node: &str) -> Result<(), KubernetesError> {
+pub async fn empty(cluster: &Cluster, node: &str, limits: &Limits) -> Result<(), KubernetesError> {
     cluster.cordon(node).await?;
-    let evicted = cluster.drain(node, &DrainOptions { within: DRAIN, ..DrainOptions::default() }).await?;
+    let within = DRAIN.min(limits.left() / 2);
+    let evicted = cluster.drain(node, &DrainOptions { within, ..DrainOptions::default() }).await?;
     tracing::info!(node, evicted, "node drained");
     Ok(())
 }

@@ -65,6 +65,12 @@ pub enum Cause {
         /// What answers.
         what: String,
     },
+    /// The node is not one any more.
+    #[error("the machine is in maintenance mode: it was reset, or its disk was replaced ({found})")]
+    WasReset {
+        /// What runs.
+        found: String,
+    },
     /// The node answers with the right cluster but not to these credentials.
     #[error("the node refuses the credentials of the cluster")]
     Rejected(#[source] TalosError),
@@ -142,6 +148,7 @@ impl Cause {
             Self::WrongNode { .. } => vec![
                 "check that endpoint is the address of this instance and hostname its name".into(),
             ],
+            Self::WasReset { .. } => vec!["change reflash, or apply with -replace, to provision the machine anew".into()],
             Self::WrongName { host, .. } => vec![format!("add {host} to machine.certSANs of the worker configuration")],
             Self::WrongTime { .. } => vec!["set the clock of this computer, and give the node a time server it can reach".into()],
             Self::UpgradeReverted { .. } => vec![

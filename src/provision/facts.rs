@@ -19,21 +19,34 @@ pub struct Facts {
     pub node_name: String,
     /// Addresses, without prefix length.
     pub addresses: Vec<String>,
+    /// OCID of the instance, as the metadata service told it.
+    pub instance_id: Option<String>,
+    /// Processor, such as `arm64`.
+    pub architecture: String,
 }
 
 impl Facts {
     /// Asks the node.
     pub async fn gather(node: &Node) -> Result<Self, TalosError> {
-        let version = node.version().await?;
-        let extensions = node.extensions().await?;
+        // One connection, all questions at once: a refresh of many nodes is made of round trips.
+        let (version, extensions, machine_uuid, hostname, addresses, cloud) = tokio::try_join!(
+            node.version(),
+            node.extensions(),
+            node.system_uuid(),
+            node.hostname(),
+            node.addresses(),
+            node.platform_metadata(),
+        )?;
         Ok(Self {
             talos_version: version.tag,
+            architecture: version.arch,
             platform: version.platform.map(|platform| platform.name),
             schematic_id: extensions.schematic().map(str::to_owned),
             extensions: extensions.real().map(|extension| (extension.name.clone(), extension.version.clone())).collect(),
-            machine_uuid: node.system_uuid().await?,
-            node_name: node.hostname().await?.map(|status| status.hostname).unwrap_or_default(),
-            addresses: node.addresses().await?.addresses.iter().map(|net| net.addr().to_string()).collect(),
+            machine_uuid,
+            node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
+            addresses: addresses.addresses.iter().map(|net| net.addr().to_string()).collect(),
+            instance_id: cloud.map(|cloud| cloud.instance_id).filter(|id| !id.is_empty()),
         })
     }
 }

@@ -69,6 +69,12 @@ pub enum Configuration {
     MustBe(ConfigSource),
 }
 
+impl Configuration {
+    fn is_active(self) -> bool {
+        !matches!(self, Self::MustBe(ConfigSource::Persistent))
+    }
+}
+
 /// Stages the worker configuration and resets EPHEMERAL, which reboots into it. STAGED is the one mode that neither
 /// reboots on its own (1.12, 1.13: AUTO) nor locks us out before the reboot (1.14: AUTO) (DESIGN.md D6).
 async fn hand_over(job: &Job) -> Result<(), Cause> {
@@ -110,7 +116,7 @@ async fn joined(job: &Job, configuration: Configuration) -> Look<Facts, Cause> {
         if let Some(missing) = missing(job, &node, configuration).await.map_err(Cause::Talos)? {
             return Ok(Look::Pending(missing));
         }
-        if let Some(missing) = kubernetes(job).await? {
+        if let Some(missing) = kubernetes(job, configuration).await? {
             return Ok(Look::Pending(missing));
         }
         Facts::gather(&node).await.map(Look::Ready).map_err(Cause::Talos)
@@ -123,15 +129,23 @@ async fn joined(job: &Job, configuration: Configuration) -> Look<Facts, Cause> {
     }
 }
 
-/// A machine that answers to the cluster's credentials may still be another node of the cluster.
+/// A machine that answers to the cluster's credentials may still be another node of the cluster. Where the machine is
+/// known from before its UUID decides, so that its name can change.
 pub async fn right_node(job: &Job, node: &Node) -> Result<(), Cause> {
-    let kind = node.machine_type().await.map_err(Cause::Talos)?;
+    let (kind, name, uuid) =
+        tokio::try_join!(node.machine_type(), node.hostname(), node.system_uuid()).map_err(Cause::Talos)?;
     if kind.is_some_and(|kind| kind != MachineKind::Worker) {
         return Err(Cause::WrongNode { what: "a control plane node".into() });
     }
-    let name = node.hostname().await.map_err(Cause::Talos)?.map(|status| status.hostname);
-    match name {
-        Some(name) if name != job.spec.hostname && !name.is_empty() => {
+    match (job.known.as_ref().and_then(|known| known.machine_uuid.as_ref()), uuid) {
+        (Some(ours), Some(theirs)) if *ours == theirs => return Ok(()),
+        (Some(ours), Some(theirs)) => {
+            return Err(Cause::WrongNode { what: format!("a machine with UUID {theirs} instead of {ours}") });
+        }
+        _ => {}
+    }
+    match name.map(|status| status.hostname) {
+        Some(name) if name != job.node_name() && name != job.spec.hostname && !name.is_empty() => {
             Err(Cause::WrongNode { what: format!("a node named {name:?}") })
         }
         _ => Ok(()),
@@ -171,6 +185,10 @@ async fn missing(job: &Job, node: &Node, configuration: Configuration) -> Result
         Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::PermissionDenied) => {}
         Err(error) => return Err(error),
     }
+    let name = node.hostname().await?.map(|status| status.hostname);
+    if configuration.is_active() && name.as_ref().is_some_and(|name| !name.is_empty() && *name != job.spec.hostname) {
+        return Ok(Some(format!("the node is still named {}", name.unwrap_or_default())));
+    }
     services(job, node).await
 }
 
@@ -195,12 +213,13 @@ async fn services(job: &Job, node: &Node) -> Result<Option<String>, TalosError> 
     Ok(None)
 }
 
-async fn kubernetes(job: &Job) -> Result<Option<String>, Cause> {
+async fn kubernetes(job: &Job, configuration: Configuration) -> Result<Option<String>, Cause> {
     let Some(kubeconfig) = job.spec.kubeconfig.as_ref().filter(|_| job.spec.join.kubernetes) else {
         return Ok(None);
     };
     let cluster = Cluster::from_kubeconfig(kubeconfig).await.map_err(Cause::Kubernetes)?;
-    let name = &job.spec.hostname;
+    // A new name that is only staged is not there yet.
+    let name = if configuration.is_active() { &job.spec.hostname } else { job.node_name() };
     Ok(match cluster.node(name).await.map_err(Cause::Kubernetes)? {
         Some(node) if node.ready => None,
         Some(node) => Some(format!("Kubernetes node {name} is not Ready: {}", node.not_ready_because.unwrap_or_else(|| "it gives no reason".to_owned()))),

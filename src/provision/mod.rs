@@ -4,6 +4,7 @@
 //! (DESIGN.md D3). A connection never outlives a reboot: each look dials anew (D4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -20,6 +21,7 @@ use crate::provision::observe::Observation;
 use crate::provision::phase::{Phase, sequence};
 use crate::provision::transcript::{Outcome, Transcript};
 use crate::provision::wait::Limits;
+use crate::talos::machine_config::MachineConfig;
 use crate::talos::talosconfig::ClientCredentials;
 
 /// Letting a node go.
@@ -30,6 +32,8 @@ pub mod drain;
 pub mod error;
 /// What was learned from a node.
 pub mod facts;
+/// What an update will do.
+pub mod foresee;
 /// What is at the address right now.
 pub mod observe;
 /// The phases and their order.
@@ -61,6 +65,16 @@ pub struct Job {
     temporary_credentials: ClientCredentials,
     places: Places,
     limits: Limits,
+    known: Option<Known>,
+}
+
+/// A node as an earlier run left it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// UUID of the machine.
+    pub machine_uuid: Option<String>,
+    /// Name of the node, which a new configuration may change.
+    pub node_name: Option<String>,
 }
 
 /// Where images come from and are kept.
@@ -78,7 +92,25 @@ impl Job {
         let temporary = Temporary::derive(&spec).map_err(Cause::Temporary)?;
         let temporary_credentials = temporary.credentials(now, CREDENTIALS_LIFETIME).map_err(Cause::Temporary)?;
         let limits = Limits { deadline: Instant::now() + spec.create_timeout, stop };
-        Ok(Self { spec, temporary, temporary_credentials, places, limits })
+        Ok(Self { spec, temporary, temporary_credentials, places, limits, known: None })
+    }
+
+    /// The same for a node that exists, to be done within `limit`.
+    #[must_use]
+    pub fn on_known(mut self, known: Known, limit: Duration) -> Self {
+        self.limits.deadline = Instant::now() + limit;
+        self.known = Some(known);
+        self
+    }
+
+    /// The configuration that the node is to have.
+    pub fn config(&self) -> &MachineConfig {
+        &self.spec.worker.config
+    }
+
+    /// Name that the node has in Kubernetes before anything is changed.
+    fn node_name(&self) -> &str {
+        self.known.as_ref().and_then(|known| known.node_name.as_deref()).unwrap_or(&self.spec.hostname)
     }
 
     fn address(&self) -> Address {

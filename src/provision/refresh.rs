@@ -11,6 +11,9 @@ use crate::talos::talosconfig::ClientCredentials;
 /// A refresh of many nodes must not hang on one: an unreachable node is given up after this long.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Limit for the first handshake.
+const CONNECT: Duration = Duration::from_secs(6);
+
 /// What a look at the node found.
 #[derive(Debug)]
 pub enum Found {
@@ -37,21 +40,34 @@ pub async fn look(address: &Address, credentials: &ClientCredentials) -> Found {
     }
 }
 
+/// With the credentials at once: in the usual case one handshake is all. Only when that fails is it asked who answers.
 async fn ask(address: &Address, credentials: &ClientCredentials) -> Result<Found, TalosError> {
+    match Node::connect(address, &Trust::Mutual(credentials.clone()), CONNECT).await {
+        Ok(node) => known(&node).await,
+        Err(error) if error.kind() == ErrorKind::Unreachable || error.kind() == ErrorKind::Refused => Err(error),
+        Err(_) => stranger(address, credentials).await,
+    }
+}
+
+async fn known(node: &Node) -> Result<Found, TalosError> {
+    let config = async {
+        match node.machine_config(ConfigSource::Persistent).await {
+            Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::PermissionDenied) => Ok(None),
+            answered => answered,
+        }
+    };
+    let (facts, config) = tokio::try_join!(Facts::gather(node), config)?;
+    Ok(Found::Node { facts: Box::new(facts), config })
+}
+
+async fn stranger(address: &Address, credentials: &ClientCredentials) -> Result<Found, TalosError> {
     let candidates = [Candidate { which: (), credentials }];
     let why = match detect(address, &candidates, PATIENCE).await.answer {
-        Answer::Mutual { .. } => {
-            let node = Node::connect(address, &Trust::Mutual(credentials.clone()), PATIENCE).await?;
-            let config = match node.machine_config(ConfigSource::Persistent).await {
-                Ok(config) => config,
-                Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::PermissionDenied) => None,
-                Err(error) => return Err(error),
-            };
-            let facts = Box::new(Facts::gather(&node).await?);
-            return Ok(Found::Node { facts, config });
-        }
+        Answer::Mutual { .. } => "it was about to reboot, or came back just now".to_owned(),
         Answer::Maintenance(_) => {
-            "a machine in maintenance mode answers there: the node was reset or its disk was replaced".to_owned()
+            "a machine in maintenance mode answers there: the node was reset or its disk was replaced. To provision it \
+             anew, change reflash"
+                .to_owned()
         }
         Answer::Foreign { issuer, .. } => format!("a node of another cluster answers there ({issuer})"),
         Answer::NotTls { banner } => format!("something else answers there: {banner:?}"),
@@ -66,5 +82,10 @@ async fn ask(address: &Address, credentials: &ClientCredentials) -> Result<Found
 
 /// Content hash of a configuration as the node returns it.
 pub fn config_hash(yaml: &Secret<String>) -> Option<String> {
-    Some(MachineConfig::parse(yaml.expose()).ok()?.content_hash(&HashOptions::default()))
+    Some(parse(yaml)?.content_hash(&HashOptions::default()))
+}
+
+/// A configuration as the node returns it; `None` for one of a release that this provider cannot read.
+pub fn parse(yaml: &Secret<String>) -> Option<MachineConfig> {
+    MachineConfig::parse(yaml.expose()).ok()
 }

@@ -76,6 +76,16 @@ pub enum Start {
         /// A Talos version.
         version: String,
     },
+    /// It has run Talos before: the disk counts as installed without an image on it, and STATE holds a configuration or
+    /// nothing. Cheap, for worlds of many nodes.
+    Installed {
+        /// A schematic's YAML.
+        schematic: String,
+        /// A Talos version.
+        version: String,
+        /// The configuration on STATE.
+        config: Option<String>,
+    },
     /// It stays off.
     Off,
 }
@@ -117,6 +127,11 @@ impl SimNode {
             Start::Flashed { schematic, version } => {
                 preset(&machine, schematic, version)
                     .await
+                    .map_err(|reason| WorldError::Preset { node: options.name.clone(), reason })?;
+                power = Power::Talos;
+            }
+            Start::Installed { schematic, version, config } => {
+                talos::pretend_installed(&machine, schematic, version, config.as_deref())
                     .map_err(|reason| WorldError::Preset { node: options.name.clone(), reason })?;
                 power = Power::Talos;
             }
@@ -218,7 +233,7 @@ impl SimNode {
 
     /// Waits until the Talos port is open.
     pub async fn wait_for_api(&self, deadline: Duration) -> bool {
-        let open = self.machine.until(|state| state.boot.as_ref()?.serving.is_open().then_some(()));
+        let open = self.machine.until(|state| state.boot.as_ref()?.listening.then_some(()));
         timeout(deadline, open).await.is_ok()
     }
 
@@ -329,6 +344,7 @@ impl Driver {
 
     async fn fulfil(&self, wish: Wish) -> Power {
         self.machine.with(|state| state.boot = None);
+        self.machine.world.cluster.change(self.machine.name(), |node| (node.ready, node.version) = (false, node.version + 1));
         match wish {
             Wish::Reboot(cause) => {
                 self.machine.note(Event::Reboot { cause });

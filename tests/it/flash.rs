@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, ImageSource, Phase, Progress, flash};
 use talosoci::client::rescue::probe::{Requirements, probe, refuse};
-use talosoci::client::rescue::session::Session;
+use talosoci::client::rescue::session::{Session, SessionError};
 use talosoci::disk_image::{Digest, ZeroMode};
 use talosoci::talos::image::Architecture;
 use tokio::sync::watch;
@@ -79,7 +79,7 @@ async fn a_killed_server_leaves_a_disk_that_does_not_boot() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
     let xz = image::xz(&image::raw(4));
     let started = Instant::now();
-    let error = bench.flash_killed(&xz).await;
+    let error = bench.flash_killed(&xz, Phase::Write, Duration::ZERO).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Session(_)), "{error:?}");
     assert_eq!(error.phase, Phase::Write);
     assert!(started.elapsed() < Duration::from_secs(15));
@@ -87,14 +87,84 @@ async fn a_killed_server_leaves_a_disk_that_does_not_boot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flash_after_a_broken_one_succeeds() {
+async fn a_flash_goes_on_after_a_broken_connection() {
+    let raw = image::raw(5);
+    let xz = image::xz(&raw);
+    for phase in [Phase::Wipe, Phase::Write, Phase::Zero, Phase::Verify, Phase::Finish] {
+        let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
+        let flashed = bench.flash_killed(&xz, phase, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(flashed.compressed_sha256, Digest::of(&xz));
+        assert!(bench.disk(0, META.end) == raw[..META.end], "{phase}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_flash_goes_on_where_a_broken_one_stopped() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
     let raw = image::raw(5);
     let xz = image::xz(&raw);
-    bench.flash_killed(&xz).await;
-    let session = bench.sshd.session().await;
-    bench.flash_on(&session, source(&xz), &FlashOptions::default(), &|_| ()).await.unwrap();
+    bench.flash_killed(&xz, Phase::Zero, Duration::ZERO).await.unwrap_err();
+    let flashed = bench.flash(source(&xz)).await.unwrap();
     assert!(bench.disk(0, META.end) == raw[..META.end]);
+    // All data was there, so only the head was missing.
+    assert_eq!(flashed.written_bytes, MIB as u64);
+    assert!(flashed.kept_bytes > 6 * MIB as u64, "{flashed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_holds_the_image_is_only_read() {
+    let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
+    let raw = image::raw(6);
+    bench.flash(source(&raw)).await.unwrap();
+    let before = bench.disk(0, DISK_SIZE);
+    let flashed = bench.flash(source(&raw)).await.unwrap();
+    assert_eq!((flashed.written_bytes, flashed.zeroed_bytes), (0, 0));
+    assert!(flashed.verified_bytes > flashed.kept_bytes);
+    assert!(bench.disk(0, DISK_SIZE) == before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flaw_in_a_flashed_disk_is_mended() {
+    // In the data, and in zeros of a partition.
+    for at in [12 * MIB + 5, 18 * MIB] {
+        let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
+        let raw = image::raw(7);
+        bench.flash(source(&raw)).await.unwrap();
+        bench.flip(at);
+        let wiped = Mutex::new(false);
+        let seen = |progress: Progress| *wiped.lock().unwrap() |= progress.phase == Phase::Wipe;
+        bench.flash_with(source(&raw), &FlashOptions::default(), &seen).await.unwrap();
+        assert!(bench.disk(0, META.end) == raw[..META.end]);
+        assert!(*wiped.lock().unwrap(), "it must not boot meanwhile");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_flash_ends_an_old_one_of_the_same_disk() {
+    for shell in [Shell::Dash, Shell::Bash, Shell::Busybox] {
+        let Some(bench) = Bench::new(shell, &[]).await else { continue };
+        if output("id", &["-u"]) != "0" {
+            return skip("/run is root's");
+        }
+        let raw = image::raw(8);
+        let xz = image::xz(&raw);
+        let half = Bytes::copy_from_slice(&xz[..xz.len() / 2]);
+        let endless = ImageSource::new(None, stream::iter([Ok(half)]).chain(stream::pending()));
+        let (writing, mut seen) = watch::channel(false);
+        let tell = |progress: Progress| {
+            writing.send_if_modified(|writing| progress.phase == Phase::Write && progress.done > 0 && !std::mem::replace(writing, true));
+        };
+        let options = FlashOptions::default();
+        let old = bench.flash_with(endless, &options, &tell);
+        let new = async {
+            seen.wait_for(|writing| *writing).await.unwrap();
+            bench.flash(source(&xz)).await
+        };
+        let (old, new) = tokio::join!(old, new);
+        new.unwrap();
+        assert!(matches!(old.unwrap_err().cause, Cause::Session(SessionError::EndedEarly { .. })), "{shell:?}");
+        assert!(bench.disk(0, META.end) == raw[..META.end]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,7 +205,7 @@ async fn what_is_no_image_touches_nothing() {
     for bytes in [&b"<html>Sign in to the wifi</html>"[..], b"", &unpartitioned, &vec![0; RAW_SIZE]] {
         let Some(bench) = Bench::new(Shell::Dash, &before).await else { return };
         let error = bench.flash(source(bytes)).await.unwrap_err();
-        assert!(!error.disk_touched() && error.hints().iter().any(|hint| hint.contains("nothing was written")), "{error:?}");
+        assert!(!error.disk_touched && error.hints().iter().any(|hint| hint.contains("nothing was written")), "{error:?}");
         assert!(bench.disk(0, DISK_SIZE) == before);
     }
 }
@@ -186,9 +256,7 @@ async fn a_byte_that_changed_on_the_disk_is_found() {
         let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
         let flip = |progress: Progress| {
             if progress.phase == Phase::Verify && progress.done == 0 {
-                let mut byte = bench.disk(at, 1);
-                byte[0] ^= 0x10;
-                OpenOptions::new().write(true).open(&bench.disk).unwrap().write_all_at(&byte, at as u64).unwrap();
+                bench.flip(at);
             }
         };
         let error = bench.flash_with(source(&image::xz(&raw)), &FlashOptions::default(), &flip).await.unwrap_err();
@@ -291,9 +359,10 @@ impl Bench {
         flash(session, &facts, image, options, progress, &CancellationToken::new()).await
     }
 
-    /// Kills the server once a part of the image is on the disk, and before the rest of it has come.
-    async fn flash_killed(&self, bytes: &[u8]) -> FlashError {
-        let (killed, mut seen) = watch::channel(false);
+    /// Kills the server in the given phase: while writing, once a part of the image is on the disk and before the rest of it
+    /// has come; in other phases, at their beginning.
+    async fn flash_killed(&self, bytes: &[u8], phase: Phase, patience: Duration) -> Result<Flashed, FlashError> {
+        let (killed, mut seen) = watch::channel(phase != Phase::Write);
         let (first, rest) = bytes.split_at(bytes.len() / 2);
         let (first, rest) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest));
         let rest = async move {
@@ -301,13 +370,22 @@ impl Bench {
             Ok(rest)
         };
         let chunks = stream::iter([Ok(first)]).chain(stream::once(rest));
+        let done = Mutex::new(false);
         let kill = |progress: Progress| {
-            if progress.phase == Phase::Write && progress.done > 0 && !*killed.borrow() {
+            let now = progress.phase == phase && (progress.done > 0 || phase != Phase::Write);
+            if now && !std::mem::replace(&mut *done.lock().unwrap(), true) {
                 self.sshd.kill();
                 killed.send_replace(true);
             }
         };
-        self.flash_with(ImageSource::new(None, chunks), &FlashOptions::default(), &kill).await.unwrap_err()
+        let options = FlashOptions { patience, ..FlashOptions::default() };
+        self.flash_with(ImageSource::new(None, chunks), &options, &kill).await
+    }
+
+    fn flip(&self, at: usize) {
+        let mut byte = self.disk(at, 1);
+        byte[0] ^= 0x10;
+        OpenOptions::new().write(true).open(&self.disk).unwrap().write_all_at(&byte, at as u64).unwrap();
     }
 
     fn disk(&self, at: usize, len: usize) -> Vec<u8> {
@@ -317,7 +395,7 @@ impl Bench {
     }
 
     fn assert_unbootable(&self, error: &FlashError) {
-        assert!(error.disk_touched());
+        assert!(error.disk_touched);
         assert!(self.disk(0, MIB).iter().all(|byte| *byte == 0), "{error:?}");
         assert!(error.hints().last().unwrap().contains("does not boot"), "{:?}", error.hints());
     }

@@ -1,7 +1,8 @@
 //! The rescue shell: any Linux from which the disk to flash is free.
 //!
 //! All that is asked of it is a POSIX `sh` with `dd`, `sync` and `sha256sum`, and root (or `sudo` without a
-//! password). Nothing is installed on it.
+//! password). Nothing is installed on it: every conversation is one command line that carries a whole script. The scripts
+//! (`probe/probe.sh`, `flash/flash.sh`) say at their top what they read and what they answer.
 
 use std::time::Duration;
 

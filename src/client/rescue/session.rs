@@ -70,8 +70,6 @@ pub struct Output {
 pub enum Rights {
     /// Those of the login user.
     User,
-    /// Root's, through `sudo -n`.
-    Sudo,
     /// Root's: directly when the login user is root, through `sudo -n` otherwise.
     Root,
     /// Root's if the login user is root or may `sudo -n`, otherwise its own.
@@ -210,12 +208,19 @@ impl Session {
     }
 }
 
+/// Takes comments (but for the first line, which says what it is) and indentation out of a script that has no text over
+/// several lines: dropbear, the server of small rescue systems, takes no command of more than 9000 bytes.
+pub(crate) fn compact(script: &str) -> String {
+    let lines = script.lines().map(str::trim).enumerate();
+    let kept = lines.filter(|(number, line)| *number == 0 || !(line.is_empty() || line.starts_with('#')));
+    kept.map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
+
 /// The one command line the login shell sees. It may be any shell that knows `exec` and single quotes (sh, bash, zsh, fish).
 fn command(rights: Rights, script: &str) -> String {
     let script = quote(script);
     match rights {
         Rights::User => format!("exec sh -c {script}"),
-        Rights::Sudo => format!("exec sudo -n sh -c {script}"),
         Rights::Root => format!("exec sh -c {} sh {script}", quote(AS_ROOT)),
         Rights::RootIfPossible => format!("exec sh -c {} sh {script}", quote(AS_ROOT_IF_POSSIBLE)),
     }
@@ -244,9 +249,13 @@ mod tests {
     }
 
     #[test]
+    fn a_compact_script_keeps_its_first_line_and_its_code() {
+        assert_eq!(compact("# talosoci probe 1\n# why\n\nif true; then\n    echo '#' # not here\nfi\n"), "# talosoci probe 1\nif true; then\necho '#' # not here\nfi");
+    }
+
+    #[test]
     fn the_command_depends_on_the_rights() {
         assert_eq!(command(Rights::User, "id -u"), "exec sh -c 'id -u'");
-        assert_eq!(command(Rights::Sudo, "id -u"), "exec sudo -n sh -c 'id -u'");
         assert!(command(Rights::Root, "id -u").ends_with(" sh 'id -u'"));
     }
 

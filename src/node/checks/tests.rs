@@ -52,7 +52,7 @@ const CASES: &[(&str, Severity, Break)] = &[
     ("qemu-guest-agent", Error, |d| schematic(d, "siderolabs/qemu-guest-agent, siderolabs/tailscale")),
     ("install-image-platform", Warning, |d| edit(d, "factory.talos.dev/oracle-installer/", "factory.talos.dev/installer/")),
     ("install-image-platform", Warning, |d| edit(d, "factory.talos.dev/oracle-installer/", "ghcr.io/siderolabs/installer/")),
-    ("install-image-mismatch", Warning, |d| edit(d, "1b922b:v1.12.2", "1b922b:v1.12.1")),
+    ("install-image-mismatch", Warning, |d| edit(d, "f1922b:v1.12.2", "f1922b:v1.12.1")),
     ("install-image-mismatch", Warning, |d| image(d).talos_version = text("v1.13.0")),
     ("tailscale-extension-missing", Error, |d| image(d).schematic_id = text(EMPTY)),
     ("tailscale-extension-missing", Error, |d| schematic(d, "siderolabs/iscsi-tools")),

@@ -80,7 +80,10 @@ fn the_guides_node_has_nothing_wrong() {
 fn each_mistake_is_named_by_its_rule() {
     type Break = fn(&mut Draft);
     let cases: &[(&str, Break)] = &[
-        ("hostname-missing", |d| d.hostname = Given::Absent),
+        ("hostname-missing", |d| {
+            d.hostname = Given::Absent;
+            edit(d, "auto: 'off'\nhostname: cloudbox2", "auto: stable");
+        }),
         ("hostname-syntax", |d| d.hostname = text("Cloud_Box")),
         ("hostname-mismatch", |d| d.hostname = text("cloudbox3")),
         ("endpoint-missing", |d| d.endpoint = Given::Absent),

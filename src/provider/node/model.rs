@@ -10,6 +10,12 @@ use crate::provision::facts::Facts;
 use crate::talos::machine_config::{Change, ChangeKind};
 use crate::tfplugin::value::Value;
 
+/// Phase of a node that is as it should be.
+pub const JOINED: &str = "joined";
+
+/// Phase of a node that an update left halfway.
+pub const CHANGING: &str = "changing";
+
 /// What the user wrote, with the provider block's values where the resource has none.
 pub fn draft(config: &Value, settings: &Settings) -> Draft {
     let plain = given::secret(config.get("machine_configuration"));
@@ -37,7 +43,7 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
             .or(settings.kubeconfig.clone()),
         force: given::boolean(config.get("force")),
         join: join(config.get("join")),
-        create_timeout: config.get("timeouts").get("create").as_str().and_then(parse_duration),
+        create_timeout: timeout(config, "create"),
         image_factory: settings.factory(),
         ..Draft::default()
     };
@@ -97,6 +103,11 @@ fn join(join: &Value) -> JoinDraft {
     }
 }
 
+/// A limit that the user set.
+pub fn timeout(config: &Value, of: &str) -> Option<std::time::Duration> {
+    config.get("timeouts").get(of).as_str().and_then(parse_duration)
+}
+
 /// What is to happen to the machine when the node is destroyed. By default: nothing.
 pub fn wishes(on_destroy: &Value) -> Wishes {
     let wish = |name: &str, default: bool| on_destroy.get(name).as_bool().unwrap_or(default);
@@ -110,7 +121,6 @@ pub fn wishes(on_destroy: &Value) -> Wishes {
 
 /// Writes what was learned from the node into its state.
 pub fn store(state: &mut Value, facts: &Facts) {
-    state.set("phase", "joined");
     state.set("talos_version", facts.talos_version.as_str());
     state.set("schematic_id", facts.schematic_id.as_deref().map_or(Value::Null, Value::from));
     state.set("platform", facts.platform.as_deref().map_or(Value::Null, Value::from));
@@ -123,6 +133,9 @@ pub fn store(state: &mut Value, facts: &Facts) {
     state.set("extensions", Value::list(extensions));
     if let Some(uuid) = &facts.machine_uuid {
         state.set("machine_uuid", uuid.as_str());
+    }
+    if state.get("instance_id").is_unknown() {
+        state.set("instance_id", facts.instance_id.as_deref().map_or(Value::Null, Value::from));
     }
 }
 
@@ -143,7 +156,8 @@ fn describe(change: &Change) -> String {
 
 /// Leaves nothing unknown: what no step filled in is not there.
 pub fn settled(mut state: Value) -> Value {
-    for attribute in ["steps", "config_changes", "reboot_expected", "config_hash", "image_hash"] {
+    let open = ["steps", "config_changes", "reboot_expected", "config_hash", "image_hash", "instance_id", "extensions", "platform", "addresses"];
+    for attribute in open {
         if state.get(attribute).is_unknown() {
             state.set(attribute, Value::Null);
         }

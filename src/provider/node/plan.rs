@@ -3,8 +3,14 @@
 use sha2::{Digest, Sha256};
 
 use crate::node::given::Given;
-use crate::node::spec::{Activation, Flash, Image, Parsed};
+use crate::node::spec::{Activation, ApplyMode, Flash, Image, Parsed};
+use crate::provider::node::model;
+use crate::provider::node::remembered::Remembered;
+use crate::provision::foresee::apply_reboots;
 use crate::provision::phase::sequence;
+use crate::talos::version::TalosVersion;
+use crate::tfplugin::diagnostic::Diagnostic;
+use crate::tfplugin::path::Path;
 use crate::tfplugin::value::Value;
 
 /// Plans a create: everything that follows from the configuration is known now.
@@ -18,27 +24,123 @@ pub fn create(mut planned: Value, parsed: &Parsed) -> Value {
     planned
 }
 
-/// Plans an update, or nothing: `unchanged` is the prior state, `changed` the same with all computed values open.
-pub fn update(prior: &Value, unchanged: Value, changed: Value, parsed: &Parsed) -> Value {
-    let mut wanted = prior.clone();
-    promise(&mut wanted, parsed);
-    let steps = update_steps(prior, &wanted);
-    if steps.as_ref().is_some_and(Vec::is_empty) && unchanged == *prior {
-        return unchanged;
+/// What an update is planned from.
+pub struct Update<'a> {
+    /// The state.
+    pub prior: &'a Value,
+    /// The state judged: what it held of the configuration.
+    pub before: &'a Parsed,
+    /// The state to come, with all computed values open.
+    pub changed: Value,
+    /// The configuration.
+    pub parsed: &'a Parsed,
+    /// The configuration that the node had last.
+    pub remembered: Option<&'a Remembered>,
+}
+
+impl Update<'_> {
+    /// Plans an update, or nothing: then the prior state.
+    pub fn plan(self) -> Value {
+        let Self { prior, before, changed, parsed, remembered } = self;
+        let changed = in_old_clothes(prior, before, changed, parsed);
+        let mut wanted = prior.clone();
+        promise(&mut wanted, parsed);
+        let steps = update_steps(prior, &wanted);
+        let quiet = steps.as_ref().is_some_and(Vec::is_empty);
+        if quiet && settled_like(&changed, prior) == *prior {
+            return prior.clone();
+        }
+        let mut planned = changed;
+        promise(&mut planned, parsed);
+        planned.set("phase", "joined");
+        // A name that is only staged shows after a reboot.
+        let renamed = parsed.apply_mode != ApplyMode::Staged || quiet;
+        planned.set("node_name", if renamed { name(parsed) } else { Value::Unknown });
+        planned.set("steps", steps.as_ref().map_or(Value::Unknown, |steps| Value::list(steps.iter().copied())));
+        if quiet {
+            // Only settings of the provider itself change: what was learned from the node stays.
+            for attribute in ["extensions", "platform", "addresses", "config_changes", "reboot_expected", "node_name"] {
+                planned.set(attribute, prior.get(attribute).clone());
+            }
+        } else if let Some(steps) = steps {
+            foresee(&mut planned, &steps, parsed, remembered);
+        }
+        planned
     }
-    let mut planned = changed;
-    promise(&mut planned, parsed);
-    planned.set("phase", "joined");
-    planned.set("node_name", name(parsed));
-    let quiet = steps.as_ref().is_some_and(Vec::is_empty);
-    planned.set("steps", steps.as_ref().map_or(Value::Unknown, |steps| Value::list(steps.iter().copied())));
-    if quiet {
-        // Only settings of the provider itself change: what was learned from the node stays.
-        for attribute in ["extensions", "platform", "addresses", "config_changes", "reboot_expected"] {
-            planned.set(attribute, prior.get(attribute).clone());
+}
+
+/// Attributes whose change makes a new machine. What an import could not know is no change.
+pub fn replaces(prior: &Value, planned: &Value, imported: bool) -> Vec<Path> {
+    let changed = |attribute: &str| prior.get(attribute) != planned.get(attribute);
+    let mut paths = Vec::new();
+    if !prior.get("instance_id").is_null() && !planned.get("instance_id").is_null() && changed("instance_id") {
+        paths.push(Path::root().attribute("instance_id"));
+    }
+    if changed("reflash") && !(imported && prior.get("reflash").is_null()) {
+        paths.push(Path::root().attribute("reflash"));
+    }
+    paths
+}
+
+/// The installer of the wanted version refuses a node that is too old or too new for it; better told now.
+pub fn refused_upgrade(prior: &Value, parsed: &Parsed) -> Option<Diagnostic> {
+    let found: TalosVersion = prior.get("talos_version").as_str()?.parse().ok()?;
+    let wanted = &parsed.image.value()?.talos_version;
+    let why = wanted.can_upgrade_from(&found).err()?;
+    let detail = format!(
+        "{why}.\n\nhint: set image.talos_version to a version that the node can be upgraded to from {found}, or change reflash \
+         to flash the machine anew.\n\n(rule upgrade-path)"
+    );
+    Some(Diagnostic::error("Talos Refuses This Upgrade", detail).at(Path::root().attribute("image").attribute("talos_version")))
+}
+
+/// A configuration that only reads differently stays as it stands in the state: the plan is then empty.
+fn in_old_clothes(prior: &Value, before: &Parsed, mut changed: Value, parsed: &Parsed) -> Value {
+    let same = match (before.worker.value(), parsed.worker.value()) {
+        (Some(old), Some(new)) => old.hash == new.hash,
+        _ => false,
+    };
+    for attribute in ["machine_configuration", "config_patches"] {
+        let (old, new) = (prior.get(attribute), changed.get(attribute));
+        if same && !old.is_null() && !new.is_null() && old != new {
+            changed.set(attribute, old.clone());
         }
     }
-    planned
+    changed
+}
+
+/// With what is open filled in from the state.
+fn settled_like(changed: &Value, prior: &Value) -> Value {
+    let mut settled = changed.clone();
+    for (attribute, value) in changed.as_map().into_iter().flatten() {
+        if value.is_unknown() {
+            settled.set(attribute.as_str(), prior.get(attribute).clone());
+        }
+    }
+    settled
+}
+
+/// What changes in the configuration, and whether the node reboots for it.
+fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Option<&Remembered>) {
+    let (Some(worker), Some(image)) = (parsed.worker.value(), parsed.image.value()) else { return };
+    let upgrades = steps.contains(&"upgrade");
+    if !steps.contains(&"apply") {
+        planned.set("config_changes", Value::list(Vec::<Value>::new()));
+        planned.set("reboot_expected", upgrades);
+        return;
+    }
+    let Some(remembered) = remembered else {
+        // Nothing to compare with: `settled` says so after the apply.
+        if upgrades {
+            planned.set("reboot_expected", true);
+        }
+        return;
+    };
+    let changes = remembered.changes(&Remembered::of(&worker.config));
+    let paths = changes.iter().map(|change| change.path.as_str());
+    let reboots = upgrades || apply_reboots(&image.talos_version, parsed.apply_mode, paths);
+    planned.set("reboot_expected", reboots);
+    planned.set("config_changes", model::changes(&changes));
 }
 
 /// The hashes and versions that hold when the apply is done.
@@ -50,6 +152,17 @@ fn promise(state: &mut Value, parsed: &Parsed) {
     // What the user wrote stays; what was left out comes from the configuration.
     if state.get("hostname").is_unknown() {
         state.set("hostname", name(parsed));
+    }
+}
+
+/// What could not be promised at plan, now that it is known.
+pub fn keep(state: &mut Value, parsed: &Parsed) {
+    let mut kept = state.clone();
+    promise(&mut kept, parsed);
+    for attribute in ["hostname", "config_hash", "image_hash"] {
+        if state.get(attribute).is_unknown() {
+            state.set(attribute, kept.get(attribute).clone());
+        }
     }
 }
 
@@ -86,11 +199,15 @@ pub fn update_steps(prior: &Value, wanted: &Value) -> Option<Vec<&'static str>> 
     if differs("config_hash")? {
         steps.push("apply");
     }
+    // An update that failed after its last change still owes the proof that the node is well.
+    if steps.is_empty() && prior.get("phase").as_str() == Some(model::CHANGING) {
+        steps.push("join");
+    }
     Some(steps)
 }
 
 /// Hash of what makes an upgrade necessary.
-fn image_hash(image: &Image) -> String {
+pub fn image_hash(image: &Image) -> String {
     hex::encode(Sha256::digest(format!("{}\n{}\n", image.schematic, image.talos_version)))
 }
 
@@ -118,11 +235,27 @@ mod tests {
         for (wanted, steps) in cases {
             assert_eq!(update_steps(&prior, &wanted).as_deref(), Some(steps));
         }
+        let halfway = prior.clone().with("phase", "changing");
+        assert_eq!(update_steps(&halfway, &prior).as_deref(), Some(&["join"][..]));
     }
 
     #[test]
     fn an_unknown_configuration_leaves_the_steps_open() {
         let wanted = state("a", "v1.12.2").with("config_hash", Value::Unknown);
         assert_eq!(update_steps(&state("a", "v1.12.2"), &wanted), None);
+    }
+
+    #[test]
+    fn only_another_machine_or_another_reflash_replaces() {
+        let with = |id: Value, reflash: Value| Value::object([("instance_id", id), ("reflash", reflash)]);
+        let count = |prior: &Value, planned: &Value, imported| replaces(prior, planned, imported).len();
+        let (none, one) = (with(Value::Null, Value::Null), with("a".into(), "1".into()));
+        assert_eq!(count(&one, &one, false), 0);
+        assert_eq!(count(&one, &with("b".into(), "1".into()), false), 1);
+        assert_eq!(count(&one, &with(Value::Unknown, "1".into()), false), 1);
+        assert_eq!(count(&none, &with("a".into(), Value::Null), false), 0, "an id that was not known is no other machine");
+        assert_eq!(count(&none, &with(Value::Null, "1".into()), false), 1);
+        assert_eq!(count(&none, &with(Value::Null, "1".into()), true), 0, "an import knows no reflash");
+        assert_eq!(count(&one, &with("a".into(), Value::Null), true), 1);
     }
 }

@@ -18,7 +18,15 @@ pub fn schema() -> Schema {
         "Takes an Oracle Cloud instance from a rescue shell to a joined worker of a Talos cluster: flashes the disk over \
          SSH, boots Talos, carries the machine through a temporary control plane to the wanted schematic, gives it its \
          real worker configuration and proves that it joined.\n\nA create that fails or is interrupted stores nothing \
-         and leaves the machine where it is: the next apply looks at the machine, skips what is done and goes on.",
+         and leaves the machine where it is: the next apply looks at the machine, skips what is done and goes on.\n\n\
+         Later changes take the cheapest way, which `steps` names at plan: another configuration is applied, another \
+         version or schematic is upgraded to in place (before the configuration), a new `instance_id` or `reflash` \
+         replaces the node. Only what the node itself shows counts as drift; a node that cannot be reached keeps its \
+         state.\n\nA node that exists is imported by `ENDPOINT`, `HOSTNAME@ENDPOINT` or `HOSTNAME@ENDPOINT:PORT` (PORT is \
+         `talos_port`), with the credentials of the provider block. What a node cannot tell of itself is not in the \
+         imported state: a `flash` other than `{ method = \"none\" }` and a plain `machine_configuration` show in the \
+         first plan as an update with no steps, which only notes them. With `machine_configuration_wo` and \
+         `flash = { method = \"none\" }` the plan after an import is empty if the configuration is the node's own.",
     )
 }
 
@@ -37,14 +45,12 @@ fn identity() -> Vec<Attribute> {
             .default(50000)
             .validate(within(1..=65535))
             .description("Port of the Talos API."),
-        Attribute::string("instance_id")
-            .optional()
-            .requires_replace()
-            .description("OCID of the instance. A change means a new machine: the node is replaced."),
-        Attribute::string("reflash")
-            .optional()
-            .requires_replace()
-            .description("Any text; a change flashes the machine anew."),
+        Attribute::string("instance_id").optional().computed().use_state_for_unknown().description(
+            "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
+        ),
+        Attribute::string("reflash").optional().description(
+            "Any text; a change replaces the node, which flashes the machine anew. The first value after an import is only noted.",
+        ),
     ]
 }
 
@@ -242,7 +248,7 @@ fn behaviour() -> Vec<Attribute> {
 fn computed() -> Vec<Attribute> {
     vec![
         Attribute::string("id").computed().use_state_for_unknown().description("UUID of the machine."),
-        Attribute::string("phase").computed().description("How far the node has come: `joined`."),
+        Attribute::string("phase").computed().description("How far the node has come: `joined`, or `changing` after an update that failed halfway."),
         Attribute::list("steps", Type::String)
             .computed()
             .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]` or `[\"apply\"]`."),
@@ -251,7 +257,7 @@ fn computed() -> Vec<Attribute> {
         Attribute::list("config_changes", Type::String)
             .computed()
             .description("Paths that the last change of the configuration touched; values are masked unless known to be harmless."),
-        Attribute::bool("reboot_expected").computed().description("Whether the last planned change reboots the node."),
+        Attribute::bool("reboot_expected").computed().description("Whether the last planned change reboots the node, by the rules of its Talos version."),
         Attribute::string("talos_version").computed().description("Talos version that the node runs."),
         Attribute::string("schematic_id").computed().description("Schematic that is active on the node."),
         Attribute::list_of_objects(

@@ -118,7 +118,7 @@ fn each_mistake_in_the_files_is_told_without_a_value() {
             write(f, "talconfig.yaml", &TALCONFIG.replace("installDisk: /dev/sda", "instalDisk: /dev/sda"));
             t
         }),
-        ("talconfig", "tailscaleAuthKey", |_, t| t.with("env_files", Value::list(Vec::<Value>::new()))),
+        ("talconfig", "SCHEMATIC_ID", |_, t| t.with("env_files", Value::list(Vec::<Value>::new()))),
         ("talconfig-trap", "amd64", |f, t| {
             write(f, "talconfig.yaml", &TALCONFIG.replace("mode: cloud", "mode: cloud\n      arch: amd64"));
             t

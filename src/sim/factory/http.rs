@@ -222,7 +222,11 @@ fn body(built: &Arc<Built>, form: Form, length: u64, cut: Option<(u64, bool)>) -
         None => Body::from_stream(chunks),
         Some((_, true)) => Body::from_stream(chunks.chain(stream::pending())),
         Some((_, false)) => {
-            let torn = || async { Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) };
+            // Late enough for the bytes before to leave.
+            let torn = || async {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+            };
             Body::from_stream(chunks.chain(stream::once(torn())))
         }
     }

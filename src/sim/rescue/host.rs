@@ -102,7 +102,6 @@ impl Shared {
             ("SIM_USER", user.to_owned()),
             ("SIM_ADMIN", u8::from(user == "root").to_string()),
             ("SIM_METADATA", self.metadata.clone()),
-            ("SIM_REAL_DD", self.sandbox.real_dd().display().to_string()),
             ("NO_PROXY", "*".to_owned()),
         ];
         variables.extend(self.sandbox.real_busybox().map(|path| ("SIM_REAL_BUSYBOX", path.display().to_string())));
@@ -143,6 +142,7 @@ pub async fn run(
         shell: options.shell.clone(),
         metadata: context.metadata,
     });
+    shared.sandbox.furnish(options)?;
     // Read and write: the pipe then never reports its end, however often tools open and close it.
     let control = pipe::OpenOptions::new().read_write(true).open_receiver(shared.sandbox.control())?;
     let listen = listen_to_tools(Arc::clone(&shared), control, sender);

@@ -24,20 +24,32 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Makes the directory below `parent`, with the machine's disk in it.
+    /// Makes the directory below `parent`, with nothing but the machine's disk in it.
     pub fn create(parent: &Path, options: &RescueOptions) -> io::Result<Self> {
         let root = parent.join("rescue");
-        for directory in ["bin", "dev/disk/by-id", "dev/oracleoci", "etc", "home", "run/facts", "tmp", "proc", "sys"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
+        fs::create_dir_all(root.join("dev"))?;
         let root = root.canonicalize()?;
         let real_dd = which("dd").ok_or_else(|| io::Error::other("this machine has no dd"))?;
         let sandbox = Self { root, disk: options.disk.clone(), real_dd, real_busybox: which("busybox") };
-        sandbox.make_disks(options)?;
-        sandbox.link_tools(options)?;
-        sandbox.write_facts(options)?;
-        super::kernel::write(&sandbox.root, options)?;
+        let file = block_device(&sandbox.disk(), options.disk_bytes)?;
+        if options.content == DiskContent::OldSystem {
+            write_old_system(&file, options.disk_bytes)?;
+        }
         Ok(sandbox)
+    }
+
+    /// Puts everything in that a rescue system needs; done once, by the first one that boots.
+    pub fn furnish(&self, options: &RescueOptions) -> io::Result<()> {
+        if self.control().exists() {
+            return Ok(());
+        }
+        for directory in ["bin", "dev/disk/by-id", "dev/oracleoci", "etc", "home", "run/facts", "tmp", "proc", "sys"] {
+            fs::create_dir_all(self.root.join(directory))?;
+        }
+        self.make_devices(options)?;
+        self.write_facts(options)?;
+        super::kernel::write(&self.root, options)?;
+        self.link_tools(options)
     }
 
     /// The pretend `/`.
@@ -53,11 +65,6 @@ impl Sandbox {
     /// Where the tools say `reboot` and `write …`, a line each: a named pipe.
     pub fn control(&self) -> PathBuf {
         self.root.join("run/control")
-    }
-
-    /// The real `dd`.
-    pub fn real_dd(&self) -> &Path {
-        &self.real_dd
     }
 
     /// The real busybox, when this machine has one.
@@ -78,17 +85,13 @@ impl Sandbox {
     fn set_fact(&self, name: &str, value: Option<String>) -> io::Result<()> {
         let path = self.root.join("run/facts").join(name);
         match value {
-            Some(text) => fs::write(path, text),
+            Some(text) => fs::write(path, text + "\n"),
             None if path.exists() => fs::remove_file(path),
             None => Ok(()),
         }
     }
 
-    fn make_disks(&self, options: &RescueOptions) -> io::Result<()> {
-        let file = block_device(&self.disk(), options.disk_bytes)?;
-        if options.content == DiskContent::OldSystem {
-            write_old_system(&file, options.disk_bytes)?;
-        }
+    fn make_devices(&self, options: &RescueOptions) -> io::Result<()> {
         if let RescueRoot::Disk(name) = &options.root
             && *name != options.disk
         {
@@ -108,6 +111,9 @@ impl Sandbox {
 
     fn link_tools(&self, options: &RescueOptions) -> io::Result<()> {
         let bin = self.root.join("bin");
+        // A directory of its own, so that the real one can be called by its plain name and prints that.
+        fs::create_dir_all(self.root.join("real"))?;
+        symlink(&self.real_dd, self.root.join("real/dd"))?;
         let script = self.root.join("tools.sh");
         fs::write(&script, TOOLS)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;

@@ -38,7 +38,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, host_key: Private
                 Err(_) => continue,
             },
         };
-        let cut = Cut::new(stream, life.child_token());
+        let cut = Cut::new(stream, life.child_token(), CancellationToken::new());
         let connection = Connection {
             shared: Arc::clone(&shared),
             token: cut.token(),

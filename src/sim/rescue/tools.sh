@@ -69,7 +69,7 @@ dd)
   done
   if [ -z "$out" ] || [ ! -k "$out" ]; then
     [ -z "$conv" ] || set -- "$@" "conv=${conv#,}"
-    exec "$SIM_REAL_DD" "$@"
+    PATH=$SIM/real exec dd "$@"
   fi
   name=${out##*/}
   admin "failed to open '/dev/$name'"
@@ -83,11 +83,11 @@ dd)
   trap '' XFSZ
   ulimit -f "$limit"
   exec 3>&1
-  words=$("$SIM_REAL_DD" "$@" "conv=notrunc$conv" 2>&1 >&3 3>&-)
+  words=$(PATH=$SIM/real && exec dd "$@" "conv=notrunc$conv" 2>&1 >&3 3>&-)
   status=$?
   [ -z "$words" ] || printf '%s\n' "$words" | sed "s#$SIM##g; s#File too large#No space left on device#" >&2
   if [ -e "$SIM/run/facts/flip-$name" ]; then
-    printf '\245' | "$SIM_REAL_DD" of="$out" bs=1 seek="$(fact "flip-$name")" conv=notrunc 2>/dev/null
+    printf '\245' | "$SIM/real/dd" of="$out" bs=1 seek="$(fact "flip-$name")" conv=notrunc 2>/dev/null
   fi
   exit "$status"
   ;;

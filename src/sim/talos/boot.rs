@@ -109,8 +109,8 @@ async fn maintenance(machine: &Arc<Machine>) -> Config {
         Err(error) => machine.say(&error.to_string()),
     }
     machine.change(|boot| boot.time_synced = true);
+    machine.until(|state| state.boot.as_ref()?.listening.then_some(())).await;
     machine.stage(Stage::Maintenance);
-    machine.note(Event::ApiOpen("maintenance".to_owned()));
     machine.say("this machine is reachable at:");
     machine.say("upload configuration using talosctl:");
     let config = machine
@@ -121,8 +121,7 @@ async fn maintenance(machine: &Arc<Machine>) -> Config {
         .await;
     // The reply is on its way; then the maintenance service stops, and for a while nobody listens.
     tokio::time::sleep(machine.world.timings.reboot_grace).await;
-    machine.change(|boot| boot.serving = Serving::Closed);
-    machine.note(Event::ApiClosed);
+    machine.close_api().await;
     machine.take(machine.world.timings.apply_gap).await;
     config
 }
@@ -193,6 +192,7 @@ pub fn reboot_soon(machine: &Arc<Machine>, sequence: &'static str, actor: String
         tokio::time::sleep(machine.world.timings.reboot_grace).await;
         machine.phase("stopServices", "stopAllServices", &actor);
         machine.take(machine.world.timings.stop_services).await;
+        machine.close_api().await;
         machine.wish(Wish::Reboot(sequence.to_owned()));
     });
 }

@@ -11,7 +11,6 @@ use super::{
 };
 use crate::sim::{
     fault::Fault,
-    journal::Event,
     pki::{Authority, PkiError, ServerNames, certificates},
 };
 
@@ -31,6 +30,8 @@ pub async fn run(machine: &Arc<Machine>) {
     if !bootstrapped {
         machine.until(|state| state.boot.as_ref()?.bootstrapping.then_some(())).await;
         if machine.strike(|f| matches!(f, Fault::LoseBootstrap).then_some(())).is_some() {
+            // Long enough for the answer to get away.
+            tokio::time::sleep(machine.world.timings.reboot_grace).await;
             machine.wish(Wish::Reboot("power failure".to_owned()));
             return std::future::pending().await;
         }
@@ -60,7 +61,6 @@ pub fn open_api(machine: &Machine) -> Result<(), PkiError> {
     let authority = Authority::from_pem("machine.ca", &ca, &key)?;
     let certificate = certified(authority.server(&names(machine, &config, &mut Vec::new(), &mut Vec::new()))?)?;
     machine.change(|boot| boot.serving = Serving::Mutual(certificate, accepted(&config, &ca)));
-    machine.note(Event::ApiOpen("control plane".to_owned()));
     Ok(())
 }
 

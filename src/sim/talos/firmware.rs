@@ -9,6 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    config::Config,
     entry::entry_of_image,
     machine::Machine,
     state::{BootEntry, Disk},
@@ -27,6 +28,26 @@ pub fn choose(machine: &Machine) -> Option<BootEntry> {
     };
     machine.note(Event::Boot(verdict));
     entry
+}
+
+/// Makes the disk count as installed, without an image on it.
+pub fn pretend_installed(
+    machine: &Machine,
+    schematic: &str,
+    version: &str,
+    config: Option<&str>,
+) -> Result<(), String> {
+    let catalog = &machine.world.catalog;
+    let id = catalog.register(schematic).map_err(|error| error.to_string())?.id().to_string();
+    let recipe = catalog.recipe(&id, version, "oracle", "arm64").map_err(|error| error.to_string())?;
+    let entry = entry_of_image(catalog, &recipe).ok_or("no such entry")?;
+    let config = config.map(|text| Config::load(text.as_bytes())).transpose()?;
+    let table = File::open(&machine.disk).and_then(|disk| table_hash(&disk)).map_err(|error| error.to_string())?;
+    let identity = uuid::Uuid::new_v4().simple().to_string();
+    machine.with(|state| {
+        state.disk = Disk { entry: Some(entry), table: Some(table), config, identity, ..Disk::default() };
+    });
+    Ok(())
 }
 
 fn look(machine: &Machine) -> io::Result<(BootVerdict, Option<BootEntry>)> {

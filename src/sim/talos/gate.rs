@@ -83,6 +83,7 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
         Ok(Route::Local) => next.run(request).await,
         Ok(Route::Many(targets)) => routing::run_many(targets, &path, request, next).await,
     };
+    let response = name_unknown_method(&path, response);
     let status = response.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok());
     let method = path.trim_start_matches('/');
     machine.note(Event::Rpc {
@@ -169,6 +170,17 @@ fn is_served(path: &str, version: &TalosVersion, maintenance: bool) -> Result<()
     }
     let known = ["machine.MachineService", "cosi.resource.State", "storage.StorageService"];
     if known.contains(&service) || new_services.contains(&service) { Ok(()) } else { unknown_service() }
+}
+
+/// The generated servers refuse unknown methods without a word; grpc-go has some.
+fn name_unknown_method(path: &str, response: Response) -> Response {
+    let headers = response.headers();
+    let unimplemented = headers.get("grpc-status").is_some_and(|code| code == "12");
+    if !unimplemented || headers.get("grpc-message").is_some_and(|message| !message.is_empty()) {
+        return response;
+    }
+    let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    refuse(Status::unimplemented(format!("unknown method {method} for service {service}")))
 }
 
 /// A status as gRPC sends it when there is nothing else to send.

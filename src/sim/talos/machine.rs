@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     log::{Logs, ServiceStateEvent},
-    state::{Boot, Hardware, Service, Stage, State, stage_word},
+    state::{Boot, Hardware, Service, Serving, Stage, State, stage_word},
 };
 use crate::{
     sim::{
@@ -164,6 +164,16 @@ impl Machine {
     pub fn now(&self) -> OffsetDateTime {
         let skew = self.boot(|boot| boot.clock_skew).unwrap_or_default();
         OffsetDateTime::now_utc() + time::Duration::seconds(skew)
+    }
+
+    /// Stops the API in good order, as a service that is told to stop.
+    pub async fn close_api(&self) {
+        self.change(|boot| boot.serving = Serving::Closed);
+        let closed = |state: &State| match &state.boot {
+            Some(boot) if boot.listening => None,
+            _ => Some(()),
+        };
+        self.until(closed).await;
     }
 
     /// Takes time, and books it.

@@ -28,5 +28,6 @@ mod upgrade;
 mod worker;
 
 pub use boot::run;
+pub use firmware::pretend_installed;
 pub use machine::{Machine, Surroundings, Wish};
 pub use state::{Hardware, stage_word};

@@ -126,6 +126,7 @@ fn leave(machine: &Arc<Machine>, sequence: &'static str, stage: Stage, actor: St
         tokio::time::sleep(machine.world.timings.reboot_grace).await;
         machine.phase("stopServices", "stopAllServices", &actor);
         machine.take(machine.world.timings.stop_services).await;
+        machine.close_api().await;
         machine.wish(wish);
     });
 }

@@ -163,7 +163,7 @@ fn failure(name: &str, status: &Status, streamed: bool) -> Bytes {
         }),
     };
     let element = field_one(&metadata.encode_to_vec());
-    if streamed { frame(&element) } else { element.into() }
+    if streamed { frame(&element) } else { field_one(&element).into() }
 }
 
 /// A body that is already there.

@@ -39,6 +39,7 @@ use super::{
 };
 use crate::sim::{cut::Cut, fault::Fault, journal::Event};
 
+const GRACE: Duration = Duration::from_millis(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens and closes the port for as long as the machine runs.
@@ -49,15 +50,46 @@ pub async fn run(machine: Arc<Machine>, life: CancellationToken) {
             () = machine.until(|state| state.boot.as_ref()?.serving.is_open().then_some(())) => {}
         }
         let Ok(listener) = machine.port.listen() else { return };
-        let epoch = life.child_token();
+        machine.note(Event::ApiOpen(kind(&machine).to_owned()));
+        machine.change(|boot| boot.listening = true);
+        let epoch = Epoch { cut: life.child_token(), stop: CancellationToken::new(), close: CancellationToken::new() };
         let server = tokio::spawn(accept(Arc::clone(&machine), listener, epoch.clone()));
         tokio::select! {
             () = life.cancelled() => {}
-            () = closed(&machine) => {}
+            () = closed(&machine) => epoch.end().await,
         }
-        epoch.cancel();
+        epoch.cut.cancel();
         let _ = server.await;
+        machine.change(|boot| boot.listening = false);
+        machine.note(Event::ApiClosed);
     }
+}
+
+/// One time that the port is open, and the ways in which it ends.
+#[derive(Clone)]
+struct Epoch {
+    cut: CancellationToken,
+    stop: CancellationToken,
+    close: CancellationToken,
+}
+
+impl Epoch {
+    /// Ends it in good order: no new connections, GOAWAY on the old ones, and soon the end of their streams.
+    async fn end(&self) {
+        self.stop.cancel();
+        tokio::time::sleep(GRACE).await;
+        self.close.cancel();
+        tokio::time::sleep(GRACE).await;
+    }
+}
+
+fn kind(machine: &Machine) -> &'static str {
+    let kind = machine.boot(|boot| match (&boot.serving, boot.is_control_plane()) {
+        (Serving::Maintenance(_), _) => "maintenance",
+        (_, true) => "control plane",
+        (_, false) => "worker",
+    });
+    kind.unwrap_or("nothing")
 }
 
 async fn closed(machine: &Machine) {
@@ -65,10 +97,13 @@ async fn closed(machine: &Machine) {
 }
 
 /// One time that the port is open. All connections end with the token.
-async fn accept(machine: Arc<Machine>, listener: TcpListener, epoch: CancellationToken) {
+async fn accept(machine: Arc<Machine>, listener: TcpListener, epoch: Epoch) {
     let (sender, receiver) = mpsc::channel::<io::Result<Connection>>(16);
     let service = gate::routes(&machine);
-    let server = Server::builder().add_routes(service).serve_with_incoming(ReceiverStream::new(receiver));
+    let (stop, cut) = (epoch.stop.clone(), epoch.cut.clone());
+    let incoming = ReceiverStream::new(receiver);
+    let server = Server::builder().add_routes(service).serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
+    tokio::spawn(async move { cut.run_until_cancelled(server).await });
     let accepting = async {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
@@ -76,10 +111,11 @@ async fn accept(machine: Arc<Machine>, listener: TcpListener, epoch: Cancellatio
             tokio::spawn(async move { greet(machine, stream, sender, epoch).await });
         }
     };
+    // After this nobody is let in any more; those who are in may finish, for a moment.
     tokio::select! {
-        () = epoch.cancelled() => {}
+        () = epoch.cut.cancelled() => {}
+        () = epoch.stop.cancelled() => {}
         () = accepting => {}
-        _ = server => {}
     }
 }
 
@@ -88,13 +124,13 @@ async fn greet(
     machine: Arc<Machine>,
     stream: TcpStream,
     sender: mpsc::Sender<io::Result<Connection>>,
-    epoch: CancellationToken,
+    epoch: Epoch,
 ) {
     if machine.strike(|f| matches!(f, Fault::HalfOpen).then_some(())).is_some() {
-        epoch.cancelled().await;
+        epoch.cut.cancelled().await;
         return drop(stream);
     }
-    let cut = Cut::new(stream, epoch.child_token());
+    let cut = Cut::new(stream, epoch.cut.child_token(), epoch.close.clone());
     let token = cut.token();
     let handshake = async {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), cut).await?;

@@ -132,6 +132,8 @@ pub struct Boot {
     pub services: Vec<Service>,
     /// How the API port stands.
     pub serving: Serving,
+    /// Whether the API port is open right now; it follows `serving`.
+    pub listening: bool,
     /// Whether time is in sync.
     pub time_synced: bool,
     /// Whether Bootstrap was called and etcd has written nothing yet.
@@ -167,6 +169,7 @@ impl Boot {
             tries: 0,
             services: Vec::new(),
             serving: Serving::Closed,
+            listening: false,
             time_synced: false,
             bootstrapping: false,
             apply_reboots: false,

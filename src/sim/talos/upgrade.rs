@@ -62,13 +62,14 @@ async fn sequence(machine: &Machine, image: &str, entry: BootEntry, actor: &str)
     if let Err(reason) = install(machine, image, entry).await {
         machine.sequence("upgrade", sequence_event::Action::Noop, Some(&reason), actor);
         machine.stage(Stage::Rebooting);
+        machine.close_api().await;
         return machine.wish(Wish::Reboot("failed upgrade".to_owned()));
     }
     machine.phase("upgrade", "upgrade", actor);
     machine.stage(Stage::Rebooting);
     machine.phase("stopEverything", "stopAllServices", actor);
     machine.take(machine.world.timings.stop_services).await;
-    machine.phase("reboot", "reboot", actor);
+    machine.close_api().await;
     machine.wish(Wish::Reboot("upgrade".to_owned()));
 }
 

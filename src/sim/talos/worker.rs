@@ -42,9 +42,8 @@ pub async fn api(machine: &Machine) {
         machine.take(machine.world.timings.trustd).await;
         match ask_trustd(machine) {
             Ok(serving) => {
-                machine.change(|boot| boot.serving = serving);
                 machine.note(Event::Joined);
-                machine.note(Event::ApiOpen("worker".to_owned()));
+                machine.change(|boot| boot.serving = serving);
                 machine.service_with("apid", "Running", "Health check successful", Some(true));
                 return;
             }

@@ -192,7 +192,9 @@ impl Decoder {
 
     fn text(&self, kind: TextKind, node: &Node) -> Result<Option<Node>, ConfigError> {
         let Value::Scalar(scalar) = &node.value else {
-            return Err(self.mismatch(node, "a single value"));
+            // In Go these are structs, which an empty mapping leaves at zero.
+            let hollow = node.as_mapping().is_some_and(<[Entry]>::is_empty);
+            return if hollow && kind.is_struct() { Ok(None) } else { Err(self.mismatch(node, "a single value")) };
         };
         match types::text::read(kind, scalar) {
             Ok(scalar) => Ok(scalar.map(|scalar| placed(Node::new(Value::Scalar(scalar)), node.mark))),

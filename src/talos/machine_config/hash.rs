@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::MachineConfig;
 use super::document::Document;
-use super::yaml::{Node, Scalar, Value};
+use super::yaml::{Node, Scalar, Tag, Value, integer_value};
 
 /// What a hash leaves out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,8 +32,19 @@ impl MachineConfig {
     }
 }
 
+/// A SHA-256 over one value.
+pub(super) fn of(content: &Node) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    node(&mut hasher, content);
+    hasher.finalize().into()
+}
+
 fn node(hasher: &mut Sha256, content: &Node) {
     match &content.value {
+        // A float without a fraction is written, and read again, as an integer.
+        Value::Scalar(Scalar { tag: Tag::Float, text: content }) if integer_value(content).is_some() => {
+            text(hasher, b'0' + Tag::Int as u8, content);
+        }
         Value::Scalar(Scalar { tag, text: content }) => text(hasher, b'0' + *tag as u8, content),
         Value::Sequence(items) => {
             count(hasher, b'[', items.len());

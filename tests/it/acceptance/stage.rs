@@ -77,7 +77,7 @@ impl Stage {
         stage.write("cloudbox2.yaml", CONFIG);
         stage.write("main.tf", include_str!("../../../demo/main.tf"));
         stage.replace("main.tf", "\"v1.12.2\"", &format!("{talos:?}"));
-        stage.variables();
+        stage.describe();
         Some(stage)
     }
 
@@ -96,21 +96,35 @@ impl Stage {
         self.write(name, &text.replace(old, new));
     }
 
-    fn variables(&self) {
-        let endpoint = self.node.host().to_string();
-        let variables = serde_json::json!({
-            "image_factory_url": self.world.factory_url(),
-            "endpoint": endpoint,
-            "talos_port": self.node.talos_port(),
-            "ssh_port": self.node.ssh_port(),
-            "ssh_user": "root",
-            "ssh_host_key": self.node.host_key(),
-            "disk": "/dev/sda",
-            "ssh_private_key": self.world.ssh_keys().private_openssh(),
-            "talosconfig": self.world.talosconfig(vec![endpoint]).expect("the world has an authority"),
-            "kubeconfig": self.world.kubeconfig().expect("the world has an authority"),
+    /// Writes what the simulator's example would write about itself.
+    fn describe(&self) {
+        let folder = self.folder.path();
+        fs::create_dir(folder.join("simulator")).expect("the folder is writable");
+        let host = self.node.host().to_string();
+        let at = |name: &str| folder.join("simulator").join(name).display().to_string();
+        self.write("simulator/talosconfig", &self.world.talosconfig(vec![host.clone()]).expect("the world has an authority"));
+        self.write("simulator/kubeconfig", &self.world.kubeconfig().expect("the world has an authority"));
+        self.write("simulator/id_ed25519", &self.world.ssh_keys().private_openssh());
+        let cloud = serde_json::json!({
+            "factory_url": self.world.factory_url(),
+            "talosconfig": at("talosconfig"),
+            "kubeconfig": at("kubeconfig"),
+            "ssh": { "user": "ubuntu", "private_key_path": at("id_ed25519") },
+            "nodes": [{
+                "host": host,
+                "talos_port": self.node.talos_port(),
+                "ssh_port": self.node.ssh_port(),
+                "host_key": self.node.host_key(),
+            }],
         });
-        self.write("simulator.auto.tfvars.json", &variables.to_string());
+        self.write("simulator/simulator.json", &cloud.to_string());
+    }
+
+    /// Changes what the configuration is told about the machine.
+    pub fn pretend(&self, key: &str, value: impl Into<serde_json::Value>) {
+        let mut cloud: serde_json::Value = serde_json::from_str(&self.read("simulator/simulator.json")).expect("we wrote it");
+        cloud["nodes"][0][key] = value.into();
+        self.write("simulator/simulator.json", &cloud.to_string());
     }
 
     /// Runs the CLI and waits for its end.

@@ -220,6 +220,21 @@ async fn a_killed_server_is_noticed_by_sender_and_receiver() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_session_ends_its_connection() {
+    let Some(sshd) = Sshd::start(Shell::Dash) else { return };
+    let session = sshd.session().await;
+    let mut process = session.start(Rights::User, "echo ready; cat").await.unwrap();
+    assert_eq!(process.output.next().await.unwrap().as_deref(), Some("ready"));
+    assert!(sshd.is_busy());
+    drop((process, session));
+    let deadline = Instant::now() + SOON;
+    while sshd.is_busy() {
+        assert!(Instant::now() < deadline, "the server still waits");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_that_does_not_end_is_given_up() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
     let session = sshd.session().await;

@@ -95,6 +95,11 @@ impl Sshd {
         }
     }
 
+    /// Whether a connection is open.
+    pub fn is_busy(&self) -> bool {
+        !self.servers.lock().unwrap().is_empty()
+    }
+
     /// Puts a script in front of a command of the remote side.
     pub fn shim(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);

@@ -75,6 +75,19 @@ pub async fn talk(node: &SimNode, trust: &Trust) -> Result<(), Status> {
     get(channel, "runtime", "MachineStatuses.runtime.talos.dev", "machine").await.map(|_| ())
 }
 
+/// The certificate that the API shows.
+pub async fn server_certificate(node: &SimNode) -> Vec<u8> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, node.talos_port())).await.expect("connected");
+    let name = ServerName::IpAddress(IpAddr::from(Ipv4Addr::LOCALHOST).into());
+    let tls = TlsConnector::from(Arc::new(config(&Trust::Insecure))).connect(name, stream).await.expect("a handshake");
+    tls.get_ref().1.peer_certificates().expect("certificates")[0].to_vec()
+}
+
+/// Whether a call failed because its connection did.
+pub fn is_broken(status: &Status) -> bool {
+    matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown) && std::error::Error::source(status).is_some()
+}
+
 /// Reads a resource.
 pub async fn get(channel: Channel, namespace: &str, kind: &str, id: &str) -> Result<Resource, Status> {
     let request = GetRequest {

@@ -15,6 +15,8 @@ pub struct FlashError {
     pub disk: String,
     /// Where it failed.
     pub phase: Phase,
+    /// Whether anything was written. The disk does not boot then, until a later flash has succeeded.
+    pub disk_touched: bool,
     /// Why.
     #[source]
     pub cause: Cause,
@@ -43,6 +45,14 @@ pub enum Cause {
         needed: u64,
         /// Bytes of the disk.
         size: u64,
+    },
+    /// The image is made for other sectors: no firmware would find its partitions.
+    #[error("the image is made for sectors of {image} bytes, the disk has {disk}")]
+    SectorSize {
+        /// Of the image's partition table, in bytes.
+        image: u32,
+        /// Of the disk, in bytes.
+        disk: u32,
     },
     /// The image is longer or shorter than its own partition table says.
     #[error("the image has {found} bytes, its partition table is made for {expected}")]
@@ -106,22 +116,13 @@ pub enum Cause {
 }
 
 impl FlashError {
-    pub(super) fn new(disk: &str, phase: Phase, cause: Cause) -> Self {
-        Self { disk: disk.to_owned(), phase, cause }
-    }
-
-    /// Whether anything was written. The disk does not boot then, until a later flash has succeeded.
-    pub fn disk_touched(&self) -> bool {
-        self.phase != Phase::Prepare
-    }
-
     /// What to do about it, and what state the disk is in.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.cause.hints();
         hints.push(match self.phase {
-            Phase::Prepare => format!("nothing was written to {}", self.disk),
+            _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
-            _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again", self.disk),
+            _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again, it goes on from there", self.disk),
         });
         hints
     }
@@ -139,6 +140,7 @@ impl Cause {
             }
             Self::Decode(_) | Self::WrongSize { .. } | Self::NotSectors { .. } => "the image was damaged or cut off on its way: run again",
             Self::Partitions(_) => "the image must be that of a whole disk with a GPT: the Factory's oracle-arm64.raw.xz",
+            Self::SectorSize { .. } => "remove diskImage.sectorSize from the schematic: OCI volumes have sectors of 512 bytes",
             Self::WrongDigest { .. } => "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)",
             Self::OtherDisk { .. } => "name the disk by /dev/disk/by-id or /dev/oracleoci, and run again",
             Self::ReadBack { .. } => "the volume, or something that writes to it, is at fault: stop that, or use another volume",

@@ -10,8 +10,7 @@
 # POSIX sh; tested with dash, bash and busybox ash. `disk` and `sum` are set by the line before this text.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
-TALOSOCI_FLASH=$disk
-export PATH LC_ALL TALOSOCI_FLASH
+export PATH LC_ALL
 set -f
 name=$(printf %s "${disk#/dev/}" | tr / !)
 sys=/sys/class/block/$name
@@ -19,11 +18,28 @@ block=
 [ -b "$disk" ] && block=yes
 out='oflag=direct conv=notrunc'
 in=iflag=direct
-tried=
 
 fail() {
     printf '! %s\n' "$(printf %s "$*" | tr '\n\r' '  ')"
     exit 1
+}
+
+# A flash whose connection broke may still be at work, if its server did not notice yet: it is ended, with its dd.
+end_another() {
+    note=/run/talosoci-flash-$name
+    [ -w /run ] || return
+    mine=$(sed 's/^.*) //' "/proc/$$/stat" 2>/dev/null | cut -d ' ' -f 3)
+    old=$(cat "$note" 2>/dev/null)
+    if [ -n "$old" ] && [ "$old" != "$mine" ] && tr '\0' ' ' 2>/dev/null <"/proc/$old/cmdline" | grep -q 'talosoci flash'; then
+        kill -s KILL -- "-$old" 2>/dev/null
+        tries=0
+        while kill -s 0 -- "-$old" 2>/dev/null; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 20 ] || fail "an earlier flash of $disk does not end (process group $old)"
+            sleep 1
+        done
+    fi
+    printf '%s\n' "$mine" >"$note"
 }
 
 # Whether dd's report $1 counts $2 blocks out. A report is all there is: a short write is no failure to dd.
@@ -32,25 +48,23 @@ wrote() {
     return 1
 }
 
+# Single sectors at the ends of ranges go through the page cache: not everything takes them directly, nor are they slow.
+how() {
+    if [ "$1" = 512 ]; then echo conv=notrunc,fsync; else echo "$out"; fi
+}
+
 put() {
-    said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $out 2>&1) && wrote "$said" "$3" ||
+    said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $(how "$1") 2>&1) && wrote "$said" "$3" ||
         fail "writing $3 blocks of $1 bytes at block $2: $said"
 }
 
-# Not every file system can bypass the page cache; the first write finds out, before there is anything to lose.
 zero() {
     if [ -n "$block" ] && [ "$(cat "$sys/queue/write_zeroes_max_bytes" 2>/dev/null || echo 0)" != 0 ] &&
         blkdiscard -z -o $(($1 * $2)) -l $(($1 * $3)) "$disk" 2>/dev/null; then
         return
     fi
-    said=$(dd if=/dev/zero of="$disk" bs="$1" seek="$2" count="$3" $out 2>&1) && wrote "$said" "$3" && tried=yes && return
-    if [ -z "$tried" ]; then
-        out=conv=notrunc,fsync
-        tried=yes
-        zero "$@"
-        return
-    fi
-    fail "writing $3 blocks of $1 zero bytes at block $2: $said"
+    said=$(dd if=/dev/zero of="$disk" bs="$1" seek="$2" count="$3" $(how "$1") 2>&1) && wrote "$said" "$3" ||
+        fail "writing $3 blocks of $1 zero bytes at block $2: $said"
 }
 
 settle() {
@@ -61,7 +75,9 @@ settle() {
 
 pieces() {
     while [ $# -ge 3 ]; do
-        dd if="$disk" bs="$1" skip="$2" count="$3" $in 2>/dev/null || echo "reading $3 blocks of $1 bytes at block $2 failed" >&3
+        from=$in
+        [ "$1" != 512 ] || from=
+        dd if="$disk" bs="$1" skip="$2" count="$3" $from 2>/dev/null || echo "reading $3 blocks of $1 bytes at block $2 failed" >&3
         shift 3
     done
 }
@@ -73,7 +89,11 @@ hash() {
     printf 'h %s\n' "$said"
 }
 
+end_another 2>/dev/null
+
+# Not every file system can bypass the page cache; a disk always can.
 dd if="$disk" of=/dev/null bs=4096 count=1 $in 2>/dev/null || in=
+dd if=/dev/null of="$disk" count=0 $out 2>/dev/null || out=conv=notrunc,fsync
 
 while read -r command rest; do
     case $command in

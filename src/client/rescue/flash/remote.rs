@@ -1,49 +1,57 @@
-//! Our side of the conversation with `flash.sh`.
+//! The rescue host during a flash: one script after another, when a connection breaks.
 
-use std::fmt;
+use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::Cause;
-use super::pieces::{Piece, pieces};
-use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
+use super::wire::{Command, Job, Jobs, Wire, cut, digest};
+use super::{Cause, Meter};
+use crate::client::rescue::session::{Rights, Session, SessionError};
 use crate::disk_image::{Digest, Extent};
 
-/// One line to the script; data follows a `Write`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
-    Identify,
-    Write(Piece),
-    Zero(Piece),
-    Hash(Vec<Piece>),
-    Sync,
-    Quit,
+/// How the script is started, each time.
+pub(super) struct Start {
+    pub(super) rights: Rights,
+    pub(super) script: String,
+    /// The answer that proves that the disk is the one that was checked; `None` takes any.
+    pub(super) identity: Option<String>,
+    /// How long to try to get a broken connection back.
+    pub(super) patience: Duration,
 }
 
-/// A running `flash.sh`.
-pub(super) struct Remote {
-    input: Input,
-    lines: Lines,
+/// A rescue host at work on one disk.
+pub(super) struct Remote<'a> {
+    session: &'a Session,
+    /// The connection that took the place of a broken one.
+    replacement: Option<Session>,
+    start: Start,
+    wire: Wire,
 }
 
-impl Remote {
-    pub(super) async fn start(session: &Session, rights: Rights, script: &str) -> Result<Self, Cause> {
-        let process = session.start(rights, script).await?;
-        Ok(Self { input: process.input, lines: process.output })
+impl<'a> Remote<'a> {
+    pub(super) async fn start(session: &'a Session, start: Start) -> Result<Self, Cause> {
+        let wire = begin(session, &start).await?;
+        Ok(Self { session, replacement: None, start, wire })
     }
 
-    /// One command, one answer.
+    /// One command, one answer; asked again when the connection breaks, so it must bear to be done twice.
     pub(super) async fn ask(&mut self, command: &Command) -> Result<String, Cause> {
-        let line = Bytes::from(format!("{command}\n"));
-        if let Err(error) = self.input.send(line).await {
-            return Err(self.last_words(error).await);
+        loop {
+            match self.wire.ask(command).await {
+                Err(Cause::Session(error)) => self.reconnect(error).await?,
+                answer => return answer,
+            }
         }
-        let answer = self.answer().await?;
-        check(command, &answer)?;
-        Ok(answer)
+    }
+
+    /// Makes sure that the disk is still the one that was checked.
+    pub(super) async fn same_disk(&mut self) -> Result<(), Cause> {
+        let answer = self.ask(&Command::Identify).await?;
+        identify(&self.start, answer)
     }
 
     /// Makes a range zero.
@@ -56,223 +64,79 @@ impl Remote {
 
     /// The digest of a range as the disk returns it.
     pub(super) async fn hash(&mut self, range: Range<u64>) -> Result<Digest, Cause> {
-        let command = Command::Hash(cut(range)?);
-        let answer = self.ask(&command).await?;
+        let answer = self.ask(&Command::Hash(cut(range)?)).await?;
         digest(&answer)
     }
 
     /// Writes one range.
     pub(super) async fn write(&mut self, offset: u64, bytes: Bytes) -> Result<(), Cause> {
-        self.pipeline(async |feed| feed.write(offset, bytes.clone()).await, |_| ()).await
+        self.one(Job::Write(offset, bytes)).await
     }
 
     /// Compares one range with what it should be.
     pub(super) async fn verify(&mut self, extent: Extent) -> Result<(), Cause> {
-        self.pipeline(async |feed| feed.verify(extent).await, |_| ()).await
+        self.one(Job::Verify(extent)).await
     }
 
-    /// Sends many commands without waiting for each answer; `confirmed` hears of the bytes of each as it is answered.
-    ///
-    /// What the script says about a failure wins over the broken pipe that follows from it.
-    pub(super) async fn pipeline<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Feed) -> Result<T, Cause>,
-        confirmed: impl Fn(u64),
-    ) -> Result<T, Cause> {
-        let (sender, mut expected) = mpsc::unbounded_channel::<Expected>();
-        let mut feed = Feed { input: self.input.clone(), expected: sender };
-        let sending = async move {
-            let result = work(&mut feed).await;
-            drop(feed);
-            result
-        };
-        let receiving = async {
-            while let Some(next) = expected.recv().await {
-                let answer = self.answer().await?;
-                next.check(&answer)?;
-                confirmed(next.bytes());
-            }
-            Ok(())
-        };
-        tokio::pin!(sending, receiving);
-        tokio::select! {
-            sent = &mut sending => match sent {
-                Ok(value) => receiving.await.map(|()| value),
-                Err(Cause::Session(error)) => {
-                    match tokio::time::timeout(LAST_WORDS, receiving).await {
-                        Ok(Err(better)) => Err(better),
-                        _ => Err(Cause::Session(error)),
-                    }
-                }
-                Err(error) => Err(error),
-            },
-            // Ends well only after `sending` has dropped its feed.
-            received = &mut receiving => match received {
-                Ok(()) => sending.await,
-                Err(error) => Err(error),
-            },
-        }
-    }
-
-    async fn answer(&mut self) -> Result<String, Cause> {
-        match tokio::time::timeout(STALL, self.lines.next()).await {
-            Err(_) => Err(Cause::Stalled { seconds: STALL.as_secs() }),
-            Ok(Err(error)) => Err(Cause::Session(error)),
-            Ok(Ok(None)) => Err(Cause::Remote("the script ended before its work".to_owned())),
-            Ok(Ok(Some(line))) => match line.strip_prefix('!') {
-                Some(said) => Err(Cause::Remote(said.trim().to_owned())),
-                None => Ok(line),
-            },
-        }
-    }
-
-    /// What the script said before its input broke.
-    async fn last_words(&mut self, error: SessionError) -> Cause {
+    /// Does jobs until there are no more, without waiting for each answer; `meter` hears of the bytes of each. What a broken
+    /// connection left unconfirmed is done again over the next one.
+    pub(super) async fn run(&mut self, mut jobs: impl Jobs, meter: Option<&Meter<'_>>) -> Result<(), Cause> {
+        let open = Mutex::new(VecDeque::new());
         loop {
-            match tokio::time::timeout(LAST_WORDS, self.answer()).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(Cause::Session(_))) | Err(_) => return Cause::Session(error),
-                Ok(Err(better)) => return better,
+            match self.wire.run(&open, &mut jobs, meter).await {
+                Err(Cause::Session(error)) => self.reconnect(error).await?,
+                done => return done,
             }
         }
     }
-}
 
-/// The sending end during [`Remote::pipeline`].
-pub(super) struct Feed {
-    input: Input,
-    expected: mpsc::UnboundedSender<Expected>,
-}
-
-impl Feed {
-    pub(super) async fn write(&mut self, offset: u64, mut bytes: Bytes) -> Result<(), Cause> {
-        for piece in cut(offset..offset + bytes.len() as u64)? {
-            // Fits: it is a part of what is in memory.
-            let data = bytes.split_to(piece.len() as usize);
-            self.send(Command::Write(piece), None).await?;
-            self.input.send(data).await?;
-        }
-        Ok(())
+    async fn one(&mut self, job: Job) -> Result<(), Cause> {
+        self.run(vec![job].into_iter(), None).await
     }
 
-    pub(super) async fn verify(&mut self, extent: Extent) -> Result<(), Cause> {
-        let pieces = cut(extent.offset..extent.offset + extent.len)?;
-        self.send(Command::Hash(pieces), Some(extent)).await
-    }
-
-    async fn send(&mut self, command: Command, extent: Option<Extent>) -> Result<(), Cause> {
-        let line = Bytes::from(format!("{command}\n"));
-        // The receiver lives as long as the pipeline, and so do we.
-        let _ = self.expected.send(Expected { command, extent });
-        Ok(self.input.send(line).await?)
-    }
-}
-
-struct Expected {
-    command: Command,
-    extent: Option<Extent>,
-}
-
-impl Expected {
-    fn check(&self, answer: &str) -> Result<(), Cause> {
-        check(&self.command, answer)?;
-        let Some(extent) = self.extent else { return Ok(()) };
-        let found = digest(answer)?;
-        if found == extent.sha256 {
-            return Ok(());
-        }
-        Err(Cause::ReadBack { offset: extent.offset, len: extent.len, expected: extent.sha256, found })
-    }
-
-    fn bytes(&self) -> u64 {
-        match &self.command {
-            Command::Write(piece) | Command::Zero(piece) => piece.len(),
-            Command::Hash(pieces) => pieces.iter().map(|piece| piece.len()).sum(),
-            Command::Identify | Command::Sync | Command::Quit => 0,
-        }
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Identify => f.write_str("i"),
-            Self::Write(piece) => write!(f, "w {piece}"),
-            Self::Zero(piece) => write!(f, "z {piece}"),
-            Self::Hash(pieces) => {
-                f.write_str("h")?;
-                pieces.iter().try_for_each(|piece| write!(f, " {piece}"))
+    async fn reconnect(&mut self, mut error: SessionError) -> Result<(), Cause> {
+        let deadline = Instant::now() + self.start.patience;
+        while error.is_transient() && Instant::now() < deadline {
+            tracing::warn!(%error, "the connection to the rescue host broke; connecting again");
+            tokio::time::sleep(PAUSE).await;
+            let fresh = match self.session.reconnect(CONNECT).await {
+                Ok(session) => session,
+                Err(next) => {
+                    error = next;
+                    continue;
+                }
+            };
+            match begin(&fresh, &self.start).await {
+                Ok(wire) => {
+                    self.wire = wire;
+                    self.replacement = Some(fresh);
+                    return Ok(());
+                }
+                Err(Cause::Session(next)) => error = next,
+                Err(other) => return Err(other),
             }
-            Self::Sync => f.write_str("s"),
-            Self::Quit => f.write_str("q"),
         }
+        Err(Cause::Session(error))
     }
 }
 
-fn cut(range: Range<u64>) -> Result<Vec<Piece>, Cause> {
-    let (offset, end) = (range.start, range.end);
-    pieces(range).ok_or(Cause::NotSectors { offset, end })
+/// Starts the script, and checks that it sees the right disk: after a reconnect the host may have rebooted.
+async fn begin(session: &Session, start: &Start) -> Result<Wire, Cause> {
+    let mut wire = Wire::start(session, start.rights, &start.script).await?;
+    let answer = wire.ask(&Command::Identify).await?;
+    identify(start, answer)?;
+    Ok(wire)
 }
 
-/// Answers repeat the command; a hash and an identity have a value instead.
-fn check(command: &Command, answer: &str) -> Result<(), Cause> {
-    let fits = match command {
-        Command::Identify => answer.starts_with("i "),
-        Command::Hash(_) => answer.starts_with("h "),
-        other => other.to_string() == answer,
-    };
-    if fits { Ok(()) } else { Err(Cause::Remote(format!("it answered {answer:?} to {:?}", command.to_string()))) }
-}
-
-fn digest(answer: &str) -> Result<Digest, Cause> {
-    let text = answer.strip_prefix("h ").unwrap_or(answer);
-    text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
-}
-
-/// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
-const STALL: Duration = Duration::from_secs(300);
-
-/// How long to wait for the script's own words after its input broke.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn piece(size: u64, at: u64, count: u64) -> Piece {
-        Piece { size, at, count }
-    }
-
-    #[test]
-    fn commands_are_written_as_the_script_reads_them() {
-        let table = [
-            (Command::Identify, "i"),
-            (Command::Write(piece(65536, 16, 2)), "w 65536 16 2"),
-            (Command::Zero(piece(1048576, 0, 1)), "z 1048576 0 1"),
-            (Command::Hash(vec![piece(512, 1, 2), piece(65536, 3, 4)]), "h 512 1 2 65536 3 4"),
-            (Command::Sync, "s"),
-            (Command::Quit, "q"),
-        ];
-        for (command, text) in table {
-            assert_eq!(command.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn an_answer_out_of_order_is_an_error() {
-        let write = Command::Write(piece(65536, 16, 2));
-        assert!(check(&write, "w 65536 16 2").is_ok());
-        for wrong in ["w 65536 17 2", "z 65536 16 2", "", "w 65536 16 2 3"] {
-            assert!(check(&write, wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_hash_must_be_the_expected_one() {
-        let extent = Extent { offset: 0, len: 512, sha256: Digest::of(b"right") };
-        let expected = Expected { command: Command::Hash(vec![piece(512, 0, 1)]), extent: Some(extent) };
-        assert!(expected.check(&format!("h {}", Digest::of(b"right"))).is_ok());
-        assert!(matches!(expected.check(&format!("h {}", Digest::of(b"wrong"))), Err(Cause::ReadBack { .. })));
-        assert!(matches!(expected.check("h nonsense"), Err(Cause::Remote(_))));
+fn identify(start: &Start, answer: String) -> Result<(), Cause> {
+    match &start.identity {
+        Some(expected) if *expected != answer => Err(Cause::OtherDisk { expected: expected.clone(), found: answer }),
+        _ => Ok(()),
     }
 }
+
+/// Between two attempts to get a connection back.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// For one attempt.
+const CONNECT: Duration = Duration::from_secs(15);

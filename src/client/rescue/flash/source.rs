@@ -80,8 +80,10 @@ impl Decoding {
         if let Some(event) = self.events.recv().await {
             return Ok(Some(event));
         }
-        if let Some(decoder) = self.decoder.take() {
+        if let Some(decoder) = &mut self.decoder {
+            // By reference: a caller that drops this call may ask again.
             let decoded = decoder.await.map_err(|_| Cause::Internal("the decoder stopped"))?;
+            self.decoder = None;
             let image = decoded.map_err(Cause::Decode)?;
             if image.is_none() {
                 return Err(self.source_error().await);

@@ -5,11 +5,9 @@ use std::ops::Range;
 
 use sha2::{Digest as _, Sha256};
 
-use super::remote::Remote;
-use super::{Cause, Meter};
 use crate::disk_image::{Digest, Extent, HEAD, Image, ZeroMode, zero_plan};
 
-/// What [`make`] did.
+/// What was done about zero ranges.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     /// Written, and still to be read back.
@@ -28,27 +26,6 @@ pub(super) fn ranges(image: &Image, mode: ZeroMode) -> Vec<Range<u64>> {
     plan.ranges.into_iter().map(beyond).filter(|range| !range.is_empty()).collect()
 }
 
-/// Makes the ranges zero. What is zero already is only read: on an empty disk that saves half of the time.
-pub(super) async fn make(remote: &mut Remote, ranges: Vec<Range<u64>>, meter: &Meter<'_>) -> Result<Done, Cause> {
-    let mut done = Done::default();
-    let mut zeros = Zeros::default();
-    for range in ranges {
-        let mut dirty = false;
-        for chunk in chunks(range) {
-            let len = chunk.end - chunk.start;
-            if !dirty && remote.hash(chunk.clone()).await? == zeros.of(len).await {
-                done.verified += len;
-            } else {
-                dirty = true;
-                remote.zero(chunk.clone()).await?;
-                done.written.push(chunk);
-            }
-            meter.add(len);
-        }
-    }
-    Ok(done)
-}
-
 /// The digests that ranges of zeros must have.
 pub(super) async fn expected(ranges: &[Range<u64>]) -> Vec<Extent> {
     let mut zeros = Zeros::default();
@@ -62,10 +39,10 @@ pub(super) async fn expected(ranges: &[Range<u64>]) -> Vec<Extent> {
 
 /// Digests of so many zero bytes.
 #[derive(Default)]
-struct Zeros(HashMap<u64, Digest>);
+pub(super) struct Zeros(HashMap<u64, Digest>);
 
 impl Zeros {
-    async fn of(&mut self, len: u64) -> Digest {
+    pub(super) async fn of(&mut self, len: u64) -> Digest {
         if let Some(known) = self.0.get(&len) {
             return *known;
         }
@@ -88,7 +65,8 @@ fn digest_of_zeros(len: u64) -> Digest {
     Digest(hash.finalize().into())
 }
 
-fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+/// Cuts a long range.
+pub(super) fn chunks(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let starts = (range.start / CHUNK..range.end.div_ceil(CHUNK)).map(|index| index * CHUNK);
     starts.map(move |start| start.max(range.start)..(start + CHUNK).min(range.end)).filter(|chunk| !chunk.is_empty())
 }

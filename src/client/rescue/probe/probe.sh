@@ -91,7 +91,7 @@ stands_on_it() {
 device_of() {
     found=$(readlink -f "/sys/dev/block/$1" 2>/dev/null)
     [ -n "$found" ] && [ -e "$found/dev" ] && { printf %s "${found##*/}"; return; }
-    case $2 in /dev/*) found=$(readlink -f "$2" 2>/dev/null); printf %s "${found#/dev/}" | tr / ! ;; esac
+    case $2 in /*) found=$(readlink -f "$2" 2>/dev/null); printf %s "${found##*/}" ;; esac
 }
 
 while read -r _ _ number _ point rest; do
@@ -107,9 +107,9 @@ while read -r _ _ number _ point rest; do
 done </proc/self/mountinfo
 while read -r path _; do
     case $path in
-    /dev/*)
-        path=$(readlink -f "$path")
-        stands_on_it "$(printf %s "${path#/dev/}" | tr / !)" && say swap "$path"
+    /*)
+        behind=$(readlink -f "$path")
+        stands_on_it "${behind##*/}" && say swap "$path"
         ;;
     esac
 done </proc/swaps

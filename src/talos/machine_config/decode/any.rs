@@ -1,7 +1,7 @@
 //! Values of any type, as Go holds and writes them.
 
 use super::{placed, sort_keys};
-use crate::talos::machine_config::yaml::{Entry, Node, Scalar, Tag, Value, integer_value};
+use crate::talos::machine_config::yaml::{Entry, Node, Scalar, Tag, Value, canonical_timestamp, integer_value};
 
 /// The value with every scalar in the form Go writes and every mapping sorted.
 pub(super) fn canonical(node: &Node) -> Node {
@@ -45,7 +45,8 @@ fn canonical_scalar(scalar: &Scalar) -> Scalar {
         Tag::Bool => scalar.text.to_ascii_lowercase(),
         Tag::Int => integer_value(&scalar.text).map_or_else(|| scalar.text.clone(), |value| value.to_string()),
         Tag::Float => canonical_float(&scalar.text),
-        Tag::Timestamp | Tag::Str => scalar.text.clone(),
+        Tag::Timestamp => canonical_timestamp(&scalar.text),
+        Tag::Str => scalar.text.clone(),
     };
     Scalar { tag: scalar.tag, text }
 }

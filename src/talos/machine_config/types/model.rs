@@ -162,6 +162,22 @@ pub(crate) enum TextKind {
     Manifest,
 }
 
+impl TextKind {
+    /// Whether Talos holds it in a struct and reads it from text.
+    pub(crate) fn is_struct(self) -> bool {
+        matches!(
+            self,
+            Self::Cel
+                | Self::ByteSize
+                | Self::Percentage
+                | Self::Size
+                | Self::Address
+                | Self::AddressPort
+                | Self::Prefix
+        )
+    }
+}
+
 /// A set of words that stand for numbers; the word for 0 is what an absent value means.
 pub(crate) struct Enum {
     /// The name Talos' code gives it.

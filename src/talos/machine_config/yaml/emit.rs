@@ -115,7 +115,6 @@ fn flow_scalar(scalar: &Scalar) -> String {
     match scalar.tag {
         Tag::Null => "null".into(),
         Tag::Str => string(&scalar.text),
-        Tag::Float if resolve_plain(&scalar.text) == Tag::Int => format!("!!float {}", scalar.text),
         Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp => scalar.text.clone(),
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use emit::emit;
 pub use parse::{Limits, YamlError, parse_stream};
-pub(crate) use resolve::{integer_value, resolve_plain};
+pub(crate) use resolve::{canonical_timestamp, integer_value, resolve_plain};
 
 /// Where a node starts in its source, both counted from 1; `0` for a node that was not read from text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -226,7 +226,11 @@ impl Node {
     /// Whether both trees hold the same content in the same order; places and styles do not count.
     pub fn same_content(&self, other: &Node) -> bool {
         match (&self.value, &other.value) {
-            (Value::Scalar(a), Value::Scalar(b)) => a.tag == b.tag && (a.tag == Tag::Null || a.text == b.text),
+            (Value::Scalar(a), Value::Scalar(b)) => {
+                // A float without a fraction is written as an integer.
+                let numbers = [a.tag, b.tag].iter().all(|tag| matches!(tag, Tag::Int | Tag::Float));
+                (a.tag == b.tag || numbers) && (a.tag == Tag::Null || a.text == b.text)
+            }
             (Value::Sequence(a), Value::Sequence(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_content(b))
             }

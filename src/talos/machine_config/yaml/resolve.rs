@@ -31,6 +31,25 @@ pub(crate) fn integer_value(text: &str) -> Option<i128> {
     fits.then_some(value)
 }
 
+/// A timestamp as Go writes it: RFC 3339, without superfluous digits of the fraction.
+pub(crate) fn canonical_timestamp(text: &str) -> String {
+    let split = text.find([' ', 'T', 't']);
+    let (date, clock) = split.map_or((text, ""), |at| (&text[..at], &text[at + 1..]));
+    let mut parts = date.splitn(3, '-');
+    let mut next = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
+    let (year, month, day) = (next(), next(), next());
+    if clock.is_empty() {
+        return format!("{year:04}-{month:02}-{day:02}T00:00:00Z");
+    }
+    let (time, zone) = clock.split_at(clock.find(['Z', '+', '-']).unwrap_or(clock.len()));
+    let (time, fraction) = time.split_once(['.', ',']).unwrap_or((time, ""));
+    let time: Vec<String> = time.split(':').map(|part| format!("{part:0>2}")).collect();
+    let fraction = fraction[..fraction.len().min(9)].trim_end_matches('0');
+    let dot = if fraction.is_empty() { "" } else { "." };
+    let zone = if matches!(zone, "" | "+00:00" | "-00:00") { "Z" } else { zone };
+    format!("{year:04}-{month:02}-{day:02}T{}{dot}{fraction}{zone}", time.join(":"))
+}
+
 fn word(text: &str) -> Tag {
     match text {
         "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Tag::Bool,
@@ -219,6 +238,18 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(resolve_plain(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn timestamps_have_one_form() {
+        let cases = [
+            ("2020-1-2", "2020-01-02T00:00:00Z"),
+            ("2020-01-02 03:4:5.500", "2020-01-02T03:04:05.5Z"),
+            ("2020-01-02t03:04:05+02:00", "2020-01-02T03:04:05+02:00"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!((resolve_plain(text), canonical_timestamp(text).as_str()), (Tag::Timestamp, expected), "{text}");
         }
     }
 

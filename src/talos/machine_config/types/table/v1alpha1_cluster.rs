@@ -11,7 +11,7 @@ use super::{shared};
 pub(super) static CLUSTER_CONFIG: S = S { name: "ClusterConfig", fields: &[
     F::new("id", Str, OMIT),
     F::new("secret", Str, OMIT | SECRET),
-    F::new("controlPlane", Pointer(&Struct(&CONTROL_PLANE_CONFIG)), OMIT),
+    F::new("controlPlane", Pointer(&Struct(&CONTROL_PLANE_CONFIG)), 0),
     F::new("clusterName", Str, OMIT),
     F::new("network", Pointer(&Struct(&CLUSTER_NETWORK_CONFIG)), OMIT),
     F::new("token", Str, OMIT | SECRET),
