@@ -1,8 +1,13 @@
 //! The attributes as they were written, before anything is judged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::node::given::Given;
+use crate::node::native::{ClusterDraft, MachineDraft};
+use crate::talhelper::{Rendered, TalhelperError};
 use crate::talos::secret::Secret;
 
 /// A `talosoci_node` as the user wrote it, with the provider block's values already filled in where the resource has
@@ -31,6 +36,12 @@ pub struct Draft {
     pub machine_configuration: Given<Secret<String>>,
     /// Attribute that `machine_configuration` came through, for messages.
     pub machine_configuration_attribute: &'static str,
+    /// What came of rendering a node of a talconfig.yaml.
+    pub talconfig: Given<Talconfig>,
+    /// The machine's part of the configuration, as attributes.
+    pub machine: Given<MachineDraft>,
+    /// The cluster's part of the configuration, as attributes.
+    pub cluster: Given<ClusterDraft>,
     /// Patches laid over the configuration, in order.
     pub config_patches: Given<Vec<Given<Secret<String>>>>,
     /// Client credentials of the real cluster.
@@ -43,7 +54,12 @@ pub struct Draft {
     pub join: JoinDraft,
     /// Limit for the whole create.
     pub create_timeout: Option<Duration>,
+    /// Image Factory that an image comes from when only its version and schematic are known.
+    pub image_factory: Option<Url>,
 }
+
+/// A node of a talconfig.yaml, or why nothing comes of it. The files are read before the judgement, which does no I/O.
+pub type Talconfig = Result<Arc<Rendered>, Arc<TalhelperError>>;
 
 /// The `image` object.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +68,8 @@ pub struct ImageDraft {
     pub talos_version: Given<String>,
     /// Schematic id, 64 hex digits.
     pub schematic_id: Given<String>,
+    /// The schematic itself, as YAML: tells which extensions the image has.
+    pub schematic_yaml: Given<String>,
     /// Where the compressed disk image is downloaded from.
     pub url: Given<String>,
     /// Installer image reference.

@@ -15,6 +15,27 @@ pub mod draft;
 /// The judgement: drafts in, findings and a node specification out.
 pub mod spec;
 
+/// The ways in which a configuration is given: as text, by talconfig.yaml, or as attributes.
+pub mod door;
+
+/// The configuration as attributes.
+pub mod native;
+
+/// What is judged of a configuration beyond what Talos itself checks.
+pub mod checks;
+
+/// Addresses, routes and resolvers of a configuration, however they are written.
+mod layout;
+
+/// What Oracle Cloud demands of a configuration.
+mod oracle;
+
+/// What Tailscale needs.
+mod tailscale;
+
+/// What the cluster and the image demand of a configuration.
+mod cluster;
+
 /// The worker configuration after its patches, with its hash.
 pub mod worker;
 

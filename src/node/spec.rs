@@ -12,6 +12,7 @@ use url::Url;
 use crate::node::draft::Draft;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
+use crate::node::{checks, door};
 use crate::node::worker::Worker;
 use crate::talos::image::{Architecture, InstallerReference};
 use crate::talos::schematic::SchematicId;
@@ -21,6 +22,9 @@ use crate::talos::version::TalosVersion;
 
 /// Rules for the endpoint, the image and the flash target.
 mod target;
+
+/// What the node runs, where the door says it.
+mod image;
 
 /// Rules for credentials: whose they are, and whether they can work.
 mod access;
@@ -63,6 +67,10 @@ pub struct Image {
     pub installer: InstallerReference,
     /// Pinned SHA-256 of the compressed disk image, lower-case hex.
     pub sha256: Option<String>,
+    /// The schematic in canonical YAML, where it is known and not its id alone.
+    pub schematic_yaml: Option<String>,
+    /// Whether the schematic must still be made known to the Image Factory.
+    pub unregistered: bool,
 }
 
 impl Image {
@@ -258,15 +266,22 @@ impl Parsed {
     /// Judges a draft. `now` is for the validity of certificates.
     pub fn of(draft: &Draft, now: OffsetDateTime) -> Self {
         let mut findings = Findings::default();
-        let hostname = target::hostname(&draft.hostname, &mut findings);
+        let opened = door::open(draft, &mut findings);
+        let hostname = target::hostname(&draft.hostname.clone().or(opened.defaults.hostname.clone()), &mut findings);
         let endpoint = target::endpoint(&draft.endpoint, &draft.talos_port, &mut findings);
-        let flash = target::flash(&draft.flash, &endpoint, &mut findings);
-        let image = target::image(&draft.image, &flash, &mut findings);
+        let flash = target::flash(&draft.flash, &opened.defaults.disk, &endpoint, &mut findings);
+        let image = target::image(&image::completed(draft, &opened.defaults, &flash), &flash, &mut findings)
+            .map(|image| image::registering(image, draft, &opened.defaults));
         let activation = choice(&draft.activation, "activation", ACTIVATIONS, &mut findings);
-        let worker = worker(draft, &hostname, &mut findings);
-        let credentials = access::credentials(&draft.client, now, &mut findings);
+        let (worker, known) = Worker::render(&opened, &draft.config_patches, &hostname, &mut findings);
+        let credentials = access::credentials(&draft.client, &opened.defaults.authority, now, &mut findings);
         access::same_cluster(&credentials, &worker, &mut findings);
-        access::name_on_certificate(&endpoint, &worker, draft.machine_configuration_attribute, &mut findings);
+        if let Some(config) = &known {
+            if !opened.open.cert_sans {
+                access::name_on_certificate(&endpoint, config, opened.place, &mut findings);
+            }
+            checks::run(config, opened.open, opened.place, endpoint.value(), image.value(), &mut findings);
+        }
         let join = JoinParts {
             kubernetes: draft.join.kubernetes.value().copied(),
             extensions: draft.join.extensions.value().copied(),
@@ -340,29 +355,6 @@ const APPLY_MODES: &[(&str, ApplyMode)] = &[
     ("reboot", ApplyMode::Reboot),
 ];
 
-fn worker(draft: &Draft, hostname: &Given<String>, findings: &mut Findings) -> Given<Worker> {
-    let patches = match &draft.config_patches {
-        Given::Unknown => return Given::Unknown,
-        Given::Absent => &[][..],
-        Given::Value(patches) => patches,
-    };
-    match &draft.machine_configuration {
-        Given::Value(text) => {
-            Worker::render(text, draft.machine_configuration_attribute, patches, hostname, findings)
-        }
-        Given::Unknown => Given::Unknown,
-        Given::Absent => {
-            findings.error(
-                "config-missing",
-                "machine_configuration",
-                "there is no machine configuration for the node",
-                "set machine_configuration or machine_configuration_wo",
-            );
-            Given::Absent
-        }
-    }
-}
-
 /// One of a fixed set of words; the default when absent or unknown.
 fn choice<T: Copy + Default>(
     given: &Given<String>,
@@ -427,4 +419,4 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,6 @@
 //! The worker configuration after its patches, with its hash.
 
+use crate::node::door::Opened;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::talos::machine_config::{HashOptions, MachineConfig, MachineType, Mode, Severity};
@@ -26,51 +27,50 @@ impl Worker {
         self.config.cert_sans()
     }
 
-    /// Parses `text`, lays `patches` over it, sets `hostname` where the configuration leaves it open, and judges the
-    /// result. `attribute` is where the text came from.
+    /// Lays `patches` over what came through the door, sets `hostname` where that leaves it open, and judges the
+    /// result. The second part is the configuration as far as it is known, for the rules that look at it.
     pub fn render(
-        text: &Secret<String>,
-        attribute: &str,
-        patches: &[Given<Secret<String>>],
+        opened: &Opened,
+        patches: &Given<Vec<Given<Secret<String>>>>,
         hostname: &Given<String>,
         findings: &mut Findings,
-    ) -> Given<Worker> {
-        let Some(base) = parse(text, attribute, findings) else {
-            return Given::Absent;
+    ) -> (Given<Worker>, Option<MachineConfig>) {
+        let base = match &opened.config {
+            Given::Value(config) => config.clone(),
+            Given::Unknown => return (Given::Unknown, None),
+            Given::Absent => return (Given::Absent, None),
         };
-        if patches.iter().any(Given::is_unknown) || hostname.is_unknown() {
-            return Given::Unknown;
+        let none = Vec::new();
+        let patches = match patches {
+            Given::Unknown => return (Given::Unknown, None),
+            Given::Absent => &none,
+            Given::Value(patches) => patches,
+        };
+        if patches.iter().any(Given::is_unknown) {
+            return (Given::Unknown, None);
         }
         let Some(mut config) = lay_patches(base, patches, findings) else {
-            return Given::Absent;
+            return (Given::Absent, None);
         };
+        let attribute = opened.place.whole();
         if let Some(hostname) = hostname.value() {
             match name(config, hostname, attribute, findings) {
                 Some(named) => config = named,
-                None => return Given::Absent,
+                None => return (Given::Absent, None),
             }
         }
+        let before = findings.clone();
         judge(&config, attribute, findings);
+        if opened.open.any() || hostname.is_unknown() {
+            // A placeholder may be to blame; the whole is judged when it is known.
+            *findings = before;
+            return (Given::Unknown, Some(config));
+        }
         if findings.has_errors() {
-            return Given::Absent;
+            return (Given::Absent, Some(config));
         }
         let hash = config.content_hash(&HashOptions::default());
-        Given::Value(Worker { config, hash })
-    }
-}
-
-fn parse(text: &Secret<String>, attribute: &str, findings: &mut Findings) -> Option<MachineConfig> {
-    match MachineConfig::parse(text.expose()) {
-        Ok(config) => Some(config),
-        Err(error) => {
-            findings.error(
-                "config-syntax",
-                attribute,
-                format!("the machine configuration is not one that Talos reads: {error}"),
-                "correct the configuration; `talosctl validate` and this provider apply the same rules",
-            );
-            None
-        }
+        (Given::Value(Worker { config: config.clone(), hash }), Some(config))
     }
 }
 

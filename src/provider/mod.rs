@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::provider::settings::Settings;
 use crate::tfplugin::data_source::DataSource;
 use crate::tfplugin::diagnostic::Diagnostics;
+use crate::tfplugin::ephemeral::EphemeralResource;
 use crate::tfplugin::function::Function;
 use crate::tfplugin::provider::{Context, Provider};
 use crate::tfplugin::resource::Resource;
@@ -24,6 +25,12 @@ pub mod diagnostics;
 
 /// Data sources.
 pub mod data_sources;
+
+/// The ways in which a configuration is given.
+mod door;
+
+/// Ephemeral resources.
+pub mod ephemeral;
 
 /// Provider functions.
 pub mod functions;
@@ -77,6 +84,10 @@ impl Provider for Talosoci {
 
     fn data_sources(&self) -> Vec<(&'static str, Arc<dyn DataSource>)> {
         data_sources::all(&self.settings)
+    }
+
+    fn ephemeral_resources(&self) -> Vec<(&'static str, Arc<dyn EphemeralResource>)> {
+        vec![("talosoci_machine_configuration", Arc::new(ephemeral::MachineConfiguration))]
     }
 
     fn functions(&self) -> Vec<(&'static str, Arc<dyn Function>)> {

@@ -88,6 +88,15 @@ impl Settings {
 }
 
 impl Settings {
+    /// The Image Factory, unless it is not known yet.
+    pub fn factory(&self) -> Option<Url> {
+        match &self.image_factory_url {
+            Given::Absent => Url::parse(IMAGE_FACTORY).ok(),
+            Given::Value(text) => Url::parse(text).ok(),
+            Given::Unknown => None,
+        }
+    }
+
     /// Where the image at `url` comes from, and where it is kept.
     pub fn places(&self, url: Option<&Url>) -> Result<Places, Diagnostics> {
         let fallback = Url::parse(IMAGE_FACTORY);

@@ -5,22 +5,27 @@ use std::net::IpAddr;
 use time::OffsetDateTime;
 
 use crate::node::draft::ClientDraft;
+use crate::node::door::Place;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::node::spec::Endpoint;
 use crate::node::worker::Worker;
-use crate::talos::pki;
+use crate::talos::machine_config::MachineConfig;
+use crate::talos::pki::{self, CertificateAndKey};
 use crate::talos::talosconfig::{ClientCredentials, Talosconfig};
 
 const ATTRIBUTE: &str = "client_configuration";
 
 pub(super) fn credentials(
     given: &Given<ClientDraft>,
+    authority: &Given<CertificateAndKey>,
     now: OffsetDateTime,
     findings: &mut Findings,
 ) -> Given<ClientCredentials> {
     let credentials = match given {
         Given::Unknown => return Given::Unknown,
+        Given::Absent if authority.is_unknown() => return Given::Unknown,
+        Given::Absent if authority.value().is_some() => return minted(authority, now),
         Given::Absent => {
             findings.error(
                 "client-missing",
@@ -63,6 +68,16 @@ pub(super) fn credentials(
     }
 }
 
+/// The secrets file holds the key that all credentials are issued with: a short-lived one is made in memory.
+fn minted(authority: &Given<CertificateAndKey>, now: OffsetDateTime) -> Given<ClientCredentials> {
+    let Some(ca) = authority.value() else { return Given::Absent };
+    let admin = pki::admin_certificate(ca, now, LIFETIME);
+    admin.map_or(Given::Absent, |admin| Given::Value(ClientCredentials { ca: ca.crt.clone(), crt: admin.crt, key: admin.key }))
+}
+
+/// Longer than any run.
+const LIFETIME: time::Duration = time::Duration::days(1);
+
 fn usable(credentials: &ClientCredentials, now: OffsetDateTime, findings: &mut Findings) {
     if let Err(error) = pki::check_client(&credentials.ca, &credentials.pair(), now) {
         findings.error(
@@ -99,12 +114,12 @@ pub(super) fn same_cluster(
 /// machine.certSANs says so (Talos v1.12.2 controllers/secrets/api_cert_sans.go).
 pub(super) fn name_on_certificate(
     endpoint: &Given<Endpoint>,
-    worker: &Given<Worker>,
-    attribute: &str,
+    config: &MachineConfig,
+    place: Place,
     findings: &mut Findings,
 ) {
-    let (Some(endpoint), Some(worker)) = (endpoint.value(), worker.value()) else { return };
-    let sans = worker.cert_sans();
+    let Some(endpoint) = endpoint.value() else { return };
+    let sans = config.cert_sans();
     let host = &endpoint.host;
     let named = match host.parse::<IpAddr>() {
         Ok(address) => sans.iter().any(|san| san.parse() == Ok(address)) || address.is_loopback(),
@@ -113,7 +128,7 @@ pub(super) fn name_on_certificate(
     if !named {
         findings.error(
             "endpoint-not-in-cert-sans",
-            attribute,
+            place.at("machine.cert_sans"),
             format!("the node's certificate will not name the endpoint {host}: machine.certSANs does not list it"),
             format!("add {host} to machine.certSANs"),
         );

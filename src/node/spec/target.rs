@@ -131,6 +131,16 @@ pub(super) fn image(given: &Given<ImageDraft>, flash: &Given<Flash>, findings: &
             "set image = talosoci_image.NAME, or flash = { method = \"none\" } for a machine that already runs Talos",
         );
     }
+    for (given, attribute) in [(&draft.talos_version, "image.talos_version"), (&draft.schematic_id, "image.schematic_id")] {
+        if given.is_absent() {
+            findings.error(
+                "image-incomplete",
+                attribute,
+                format!("{attribute} is missing, and nothing else says it"),
+                "set image = talosoci_image.NAME",
+            );
+        }
+    }
     let (Some(version), Some(schematic)) = (version.value(), schematic.value()) else {
         return if given_unknown(draft) { Given::Unknown } else { Given::Absent };
     };
@@ -152,6 +162,8 @@ pub(super) fn image(given: &Given<ImageDraft>, flash: &Given<Flash>, findings: &
         url: url.into_value(),
         installer,
         sha256: sha256.into_value(),
+        schematic_yaml: draft.schematic_yaml.value().cloned(),
+        unregistered: false,
     })
 }
 
@@ -218,7 +230,8 @@ fn sha256(given: &Given<String>, findings: &mut Findings) -> Given<String> {
     given.clone().map(|text| text.to_ascii_lowercase())
 }
 
-pub(super) fn flash(given: &Given<FlashDraft>, endpoint: &Given<Endpoint>, findings: &mut Findings) -> Given<Flash> {
+/// `installed` is the disk that the configuration says Talos lies on: the one to flash, unless another is named.
+pub(super) fn flash(given: &Given<FlashDraft>, installed: &Given<String>, endpoint: &Given<Endpoint>, findings: &mut Findings) -> Given<Flash> {
     let draft = match given {
         Given::Unknown => return Given::Unknown,
         Given::Absent => {
@@ -241,7 +254,7 @@ pub(super) fn flash(given: &Given<FlashDraft>, endpoint: &Given<Endpoint>, findi
     }
     choice(&draft.source, "flash.source", &[("push", ())], findings);
     let zero = choice(&draft.zero, "flash.zero", ZEROS, findings);
-    let disk = disk(&draft.disk, findings);
+    let disk = disk(&draft.disk.clone().or(installed.clone()), findings);
     let auth = auth(&draft.ssh, findings);
     let host_key = host_key(&draft.ssh, findings);
     let port = port(&draft.ssh.port, "flash.ssh.port", 22, findings);

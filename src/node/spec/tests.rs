@@ -7,12 +7,12 @@ use crate::node::draft::{ClientDraft, FlashDraft, ImageDraft, SshDraft};
 use crate::talos::pki;
 use crate::talos::secrets::SecretsBundle;
 
-const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
-const CONFIG: &str = include_str!("../../../tests/golden/guide/expected-talhelper-3.1.16.yaml");
-const SECRETS: &str = include_str!("../../../tests/golden/guide/talsecret.yaml");
-const SCHEMATIC: &str = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
+pub(in crate::node) const NOW: OffsetDateTime = datetime!(2026-11-23 12:00 UTC);
+pub(in crate::node) const CONFIG: &str = include_str!("../../../tests/golden/guide/expected-talhelper-3.1.16.yaml");
+pub(in crate::node) const SECRETS: &str = include_str!("../../../tests/golden/guide/talsecret.yaml");
+pub(in crate::node) const SCHEMATIC: &str = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
 
-fn text(value: &str) -> Given<String> {
+pub(in crate::node) fn text(value: &str) -> Given<String> {
     Given::Value(value.to_owned())
 }
 
@@ -34,7 +34,7 @@ fn client_of(ca: &pki::CertificateAndKey) -> ClientDraft {
 }
 
 /// The guide's cloudbox2 with nothing wrong.
-fn draft() -> Draft {
+pub(in crate::node) fn draft() -> Draft {
     Draft {
         hostname: text("cloudbox2"),
         endpoint: text("150.136.211.213"),
@@ -80,7 +80,10 @@ fn the_guides_node_has_nothing_wrong() {
 fn each_mistake_is_named_by_its_rule() {
     type Break = fn(&mut Draft);
     let cases: &[(&str, Break)] = &[
-        ("hostname-missing", |d| d.hostname = Given::Absent),
+        ("hostname-missing", |d| {
+            d.hostname = Given::Absent;
+            edit(d, "auto: 'off'\nhostname: cloudbox2", "auto: stable");
+        }),
         ("hostname-syntax", |d| d.hostname = text("Cloud_Box")),
         ("hostname-mismatch", |d| d.hostname = text("cloudbox3")),
         ("endpoint-missing", |d| d.endpoint = Given::Absent),
@@ -93,6 +96,7 @@ fn each_mistake_is_named_by_its_rule() {
         ("image-syntax", |d| image(d).sha256 = text("abc")),
         ("image-url-missing", |d| image(d).url = Given::Absent),
         ("talos-too-old", |d| image(d).talos_version = text("v1.11.5")),
+        ("image-incomplete", |d| image(d).talos_version = Given::Absent),
         ("installer-platform", |d| image(d).installer = text(&format!("factory.talos.dev/installer/{SCHEMATIC}:v1.12.2"))),
         ("installer-mismatch", |d| image(d).installer = text(&format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.3"))),
         ("flash-missing", |d| d.flash = Given::Absent),
@@ -104,6 +108,12 @@ fn each_mistake_is_named_by_its_rule() {
         ("unknown-choice", |d| d.activation = text("always")),
         ("config-missing", |d| d.machine_configuration = Given::Absent),
         ("config-syntax", |d| d.machine_configuration = Given::Value(Secret::new("machine: [".into()))),
+        ("config-not-a-worker", |d| edit(d, "type: worker", "type: controlplane")),
+        ("config-ca", |d| edit(d, "  ca:\n    crt: LS0t", "  ca:\n    crt: LS0s")),
+        ("config-twice", |d| d.machine = Given::Unknown),
+        ("config-patch", |d| d.config_patches = Given::Value(vec![Given::Value(Secret::new("machine: {instal: {}}".into()))])),
+        ("config-validation", |d| edit(d, "  network:\n    kubespan", "  network:\n    nameservers: [1.1.1.1]\n    kubespan")),
+        ("config-validation", |d| edit(d, "cluster:\n  id", "cluster:\n  etcd: {}\n  id")),
         ("client-missing", |d| d.client = Given::Absent),
         ("client-syntax", |d| d.client = Given::Value(ClientDraft::Talosconfig(Secret::new("x".into())))),
         ("client-other-cluster", |d| d.client = Given::Value(foreign())),
@@ -191,19 +201,26 @@ fn debug_of_a_specification_shows_no_secret() {
     }
 }
 
+/// Changes the configuration; the text must be there.
+pub(in crate::node) fn edit(draft: &mut Draft, old: &str, new: &str) {
+    let Given::Value(text) = &draft.machine_configuration else { panic!("the draft has a configuration") };
+    assert!(text.expose().contains(old), "{old:?} is not in the configuration");
+    draft.machine_configuration = Given::Value(Secret::new(text.expose().replacen(old, new, 1)));
+}
+
 fn foreign() -> ClientDraft {
     let other = pki::temporary_secrets(b"another cluster", "test", pki::Validity::FIXED).unwrap();
     client_of(&other.certs.os)
 }
 
-fn image(draft: &mut Draft) -> &mut ImageDraft {
+pub(in crate::node) fn image(draft: &mut Draft) -> &mut ImageDraft {
     match &mut draft.image {
         Given::Value(image) => image,
         _ => panic!("the draft has an image"),
     }
 }
 
-fn flash(draft: &mut Draft) -> &mut FlashDraft {
+pub(in crate::node) fn flash(draft: &mut Draft) -> &mut FlashDraft {
     match &mut draft.flash {
         Given::Value(flash) => flash,
         _ => panic!("the draft has a flash"),

@@ -8,6 +8,7 @@ use crate::tfplugin::value::Value;
 
 mod config;
 mod image;
+mod talconfig;
 
 /// All functions, by name.
 pub fn all() -> Vec<(&'static str, Arc<dyn Function>)> {
@@ -17,6 +18,7 @@ pub fn all() -> Vec<(&'static str, Arc<dyn Function>)> {
         ("installer_image", Arc::new(image::InstallerImage)),
         ("patch_config", Arc::new(config::PatchConfig)),
         ("redact_config", Arc::new(config::RedactConfig)),
+        ("render_talconfig", Arc::new(talconfig::RenderTalconfig)),
         ("schematic_id", Arc::new(image::SchematicIdOf)),
         ("validate_config", Arc::new(config::ValidateConfig)),
     ]

@@ -155,6 +155,8 @@ fn image(settings: &Settings, facts: &Facts) -> Option<Image> {
         talos_version,
         schematic,
         sha256: None,
+        schematic_yaml: None,
+        unregistered: false,
     })
 }
 

@@ -13,6 +13,7 @@ use crate::provision::error::chain;
 use crate::provision::refresh::{self, Found};
 use crate::provision::{self, Job, update};
 use crate::talos::machine_config::HashOptions;
+use crate::talos::schematic::Schematic;
 use crate::talos::talosconfig::ClientCredentials;
 use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
 use crate::tfplugin::provider::Context;
@@ -89,6 +90,10 @@ impl Resource for NodeResource {
     }
 
     async fn create(&self, ctx: &Context, request: CreateRequest) -> Outcome {
+        let parsed = match self.prepared(&request.config).await {
+            Ok(parsed) => parsed,
+            Err(diagnostics) => return Outcome::failed(diagnostics),
+        };
         let job = match self.job(ctx, &request.config) {
             Ok(job) => job,
             Err(diagnostics) => return Outcome::failed(diagnostics),
@@ -100,6 +105,7 @@ impl Resource for NodeResource {
                 state.set("id", id);
                 state.set("phase", model::JOINED);
                 model::store(&mut state, &facts);
+                plan::keep(&mut state, &parsed);
                 Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
             }
             // Nothing is stored: the next apply plans the same create and sees what is done.
@@ -122,6 +128,10 @@ impl Resource for NodeResource {
         if state.get("steps").as_list().is_some_and(<[Value]>::is_empty) {
             return Outcome::state(model::settled(state));
         }
+        let parsed = match self.prepared(&request.config).await {
+            Ok(parsed) => parsed,
+            Err(diagnostics) => return Outcome::failed(diagnostics),
+        };
         let job = match self.job(ctx, &request.config) {
             Ok(job) => job,
             Err(diagnostics) => return Outcome::failed(diagnostics),
@@ -136,6 +146,7 @@ impl Resource for NodeResource {
             Ok(facts) => {
                 state.set("phase", model::JOINED);
                 model::store(&mut state, &facts);
+                plan::keep(&mut state, &parsed);
                 Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
             }
             Err(failure) => {
@@ -227,6 +238,22 @@ fn seen(mut state: Value, private: &[u8], address: &Address, found: Found) -> Ou
 }
 
 impl NodeResource {
+    /// The configuration judged again, now that all of it is known. A schematic of talconfig.yaml is made known to the
+    /// Image Factory; one of `talosoci_image` is known already.
+    async fn prepared(&self, config: &Value) -> Result<Parsed, Diagnostics> {
+        let parsed = self.parse(config);
+        let image = parsed.image.value().filter(|image| image.unregistered);
+        if let Some((image, yaml)) = image.and_then(|image| Some((image, image.schematic_yaml.as_deref()?))) {
+            let failed = |error: &dyn std::error::Error, hints: &[String]| -> Diagnostics {
+                diagnostics::error("Schematic Cannot Be Registered", error, hints).into()
+            };
+            let places = current(&self.settings).places(image.url.as_ref())?;
+            let schematic = Schematic::parse(yaml).map_err(|error| failed(&error, &[]))?;
+            places.factory.register(&schematic).await.map_err(|error| failed(&error, &error.hints()))?;
+        }
+        Ok(parsed)
+    }
+
     fn job(&self, ctx: &Context, config: &Value) -> Result<Job, Diagnostics> {
         let parsed = self.parse(config);
         let Some(spec) = parsed.complete() else {
@@ -280,3 +307,6 @@ impl NodeResource {
         Ok((Address::new(endpoint.host.clone(), endpoint.talos_port), credentials.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use crate::node::draft::{Draft, FlashDraft, ImageDraft, JoinDraft, SshDraft};
 use crate::node::given::Given;
 use crate::node::spec::parse_duration;
-use crate::provider::given;
+use crate::provider::{door, given};
 use crate::provider::settings::{Settings, client_object};
 use crate::provision::destroy::Wishes;
 use crate::provision::facts::Facts;
@@ -24,7 +24,7 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
     } else {
         "machine_configuration"
     };
-    Draft {
+    let mut draft = Draft {
         hostname: given::string(config.get("hostname")),
         endpoint: given::string(config.get("endpoint")),
         talos_port: given::integer(config.get("talos_port")),
@@ -36,7 +36,6 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
         drain: given::boolean(config.get("drain")),
         machine_configuration: given::twin(plain, given::secret(config.get("machine_configuration_wo"))),
         machine_configuration_attribute: attribute,
-        config_patches: given::secrets(config.get("config_patches")),
         client: client_object(config.get("client_configuration"))
             .or(client_object(config.get("client_configuration_wo")))
             .or(settings.client.clone()),
@@ -45,14 +44,18 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
         force: given::boolean(config.get("force")),
         join: join(config.get("join")),
         create_timeout: timeout(config, "create"),
+        image_factory: settings.factory(),
         ..Draft::default()
-    }
+    };
+    door::model::read(config, &mut draft);
+    draft
 }
 
 fn image(image: &Value) -> ImageDraft {
     ImageDraft {
         talos_version: given::string(image.get("talos_version")),
         schematic_id: given::string(image.get("schematic_id")),
+        schematic_yaml: given::string(image.get("schematic_yaml")),
         url: given::string(image.get("url")),
         installer: given::string(image.get("installer")),
         sha256: given::string(image.get("sha256")),

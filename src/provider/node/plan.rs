@@ -149,6 +149,21 @@ fn promise(state: &mut Value, parsed: &Parsed) {
     state.set("image_hash", known(&parsed.image, image_hash));
     state.set("talos_version", known(&parsed.image, |image| image.talos_version.to_string()));
     state.set("schematic_id", known(&parsed.image, |image| image.schematic.to_string()));
+    // What the user wrote stays; what was left out comes from the configuration.
+    if state.get("hostname").is_unknown() {
+        state.set("hostname", name(parsed));
+    }
+}
+
+/// What could not be promised at plan, now that it is known.
+pub fn keep(state: &mut Value, parsed: &Parsed) {
+    let mut kept = state.clone();
+    promise(&mut kept, parsed);
+    for attribute in ["hostname", "config_hash", "image_hash"] {
+        if state.get(attribute).is_unknown() {
+            state.set(attribute, kept.get(attribute).clone());
+        }
+    }
 }
 
 fn known<T>(given: &Given<T>, text: impl FnOnce(&T) -> String) -> Value {

@@ -1,5 +1,6 @@
 //! Attributes of `talosoci_node`.
 
+use crate::provider::door;
 use crate::provider::settings::client_configuration_attribute;
 use crate::tfplugin::schema::{Attribute, Schema};
 use crate::tfplugin::types::Type;
@@ -31,9 +32,10 @@ pub fn schema() -> Schema {
 
 fn identity() -> Vec<Attribute> {
     vec![
-        Attribute::string("hostname").required().description(
+        Attribute::string("hostname").optional().computed().description(
             "Name of the node: lower-case letters, digits and hyphens. It becomes the Kubernetes node name. Where the \
-             machine configuration leaves the name open, it is set; where it names another, that is an error.",
+             machine configuration leaves the name open, it is set; where it names another, that is an error. Default: the \
+             name in the machine configuration.",
         ),
         Attribute::string("endpoint")
             .required()
@@ -56,8 +58,11 @@ fn image() -> Attribute {
     Attribute::object(
         "image",
         [
-            Attribute::string("talos_version").required().description("Talos version, at least v1.12."),
-            Attribute::string("schematic_id").required().description("Schematic whose extensions must be active."),
+            Attribute::string("talos_version").optional().description("Talos version, at least v1.12."),
+            Attribute::string("schematic_id").optional().description("Schematic whose extensions must be active."),
+            Attribute::string("schematic_yaml")
+                .optional()
+                .description("The schematic itself: lets the plan check that it has the extensions that are needed."),
             Attribute::string("url").optional().description("Compressed disk image. Needed to flash."),
             Attribute::string("installer").optional().description(
                 "Installer with the same schematic and version. Default: \
@@ -66,8 +71,11 @@ fn image() -> Attribute {
             Attribute::string("sha256").optional().description("Pinned SHA-256 of the compressed disk image."),
         ],
     )
-    .required()
-    .description("What the node runs: `talosoci_image.NAME` as a whole.")
+    .optional()
+    .description(
+        "What the node runs: `talosoci_image.NAME` as a whole. Default with `talconfig`: the version and schematic that it \
+         names, as an arm64 image of the provider's Image Factory.",
+    )
 }
 
 fn flash() -> Attribute {
@@ -107,7 +115,7 @@ fn flash() -> Attribute {
                 .default("ssh")
                 .validate(one_of(&["ssh", "none"]))
                 .description("`ssh`: write the disk from a rescue shell. `none`: the machine already runs Talos in maintenance mode."),
-            Attribute::string("disk").optional().description("Disk that is overwritten, such as `/dev/sda`. Never guessed."),
+            Attribute::string("disk").optional().description("Disk that is overwritten, such as `/dev/sda`. Never guessed. Default: the install disk of `talconfig` or `machine`."),
             Attribute::string("source")
                 .optional()
                 .default("push")
@@ -133,18 +141,16 @@ fn flash() -> Attribute {
 }
 
 fn configuration() -> Vec<Attribute> {
-    vec![
+    let mut attributes = vec![
         Attribute::string("machine_configuration").optional().sensitive().description(
             "The real worker configuration, as YAML: from `talos_machine_configuration`, talhelper, or a file. Kept in \
-             the state; use `machine_configuration_wo` to keep it out.",
+             the state; use `machine_configuration_wo` to keep it out. Exactly one of these two, `talconfig`, and \
+             `machine` with `cluster` is set.",
         ),
         Attribute::string("machine_configuration_wo")
             .optional()
             .write_only()
             .description("The real worker configuration, never stored: the state holds its hash, which shows changes."),
-        Attribute::list("config_patches", Type::String).optional().sensitive().description(
-            "Patches laid over the configuration, in order: strategic merge patches or JSON patches, as `talosctl` takes them.",
-        ),
         Attribute::string("activation")
             .optional()
             .default("upgrade")
@@ -156,7 +162,10 @@ fn configuration() -> Vec<Attribute> {
                  `none`: the worker configuration goes straight to maintenance mode, over a connection that nothing \
                  authenticates.",
             ),
-    ]
+    ];
+    attributes.extend(door::schema::attributes());
+    attributes.push(door::schema::config_patches());
+    attributes
 }
 
 fn access() -> Vec<Attribute> {

@@ -1,6 +1,8 @@
 //! The provider under the real CLI, against the simulator. Without terraform or tofu these tests say so and pass.
 
 mod create;
+mod doors;
+mod doors_cloud;
 mod life;
 mod life_destroy;
 mod life_import;
