@@ -67,6 +67,7 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         },
         // The bytes that were verified, also if the file was changed since.
         sha256: Some(image.image.compressed_sha256),
+        ..FlashOptions::default()
     };
     let log = Log::default();
     let done = flash::flash(session, facts, source, &options, &|progress| log.tell(progress), &job.limits.stop)
