@@ -55,15 +55,29 @@ fn compare() -> Result<()> {
     let throttle: Option<u64> = env::var("TALOSOCI_BENCH_THROTTLE").ok().map(|text| text.parse()).transpose()?;
     let disks = env::var("TALOSOCI_BENCH_DISKS").unwrap_or_else(|_| "clean,dirty".into());
     let Some(sshd) = Sshd::start(Shell::Dash) else { return Ok(()) };
-    println!("{} of .xz; disk {}", fs::metadata(&image)?.len(), throttle.map_or("unthrottled".into(), |t| format!("throttled to {t} MiB/s")));
-    println!("| disk | way | seconds | x guide | written MB | zeroed MB | verified MB | peak MiB |\n|---|---|---|---|---|---|---|---|");
+    println!(
+        "{} of .xz; disk {}",
+        fs::metadata(&image)?.len(),
+        throttle.map_or("unthrottled".into(), |t| format!("throttled to {t} MiB/s"))
+    );
+    println!(
+        "| disk | way | seconds | x guide | written MB | zeroed MB | verified MB | peak MiB |\n|---|---|---|---|---|---|---|---|"
+    );
     for state in disks.split(',') {
         let mut rival = None;
         for way in WAYS {
             let disk = Disk::make(scratch.path(), state == "dirty", throttle)?;
-            let (seconds, rest) = if way == GUIDE { (guides_way(&sshd, &url, &disk.path)?, String::new()) } else { contend(&sshd, &url, &disk.path, way)? };
+            let (seconds, rest) = if way == GUIDE {
+                (guides_way(&sshd, &url, &disk.path)?, String::new())
+            } else {
+                contend(&sshd, &url, &disk.path, way)?
+            };
             let rival = *rival.get_or_insert(seconds);
-            println!("| {state} | {way} | {seconds:.2} | {:.3} | {}", seconds / rival, if rest.is_empty() { "| | | |".into() } else { rest });
+            println!(
+                "| {state} | {way} | {seconds:.2} | {:.3} | {}",
+                seconds / rival,
+                if rest.is_empty() { "| | | |".into() } else { rest }
+            );
         }
     }
     Ok(())
@@ -122,13 +136,20 @@ async fn ours(arguments: &[String]) -> Result<()> {
     let download = Factory::new(&url)?.open(&url).await?;
     let zero = way.rsplit(' ').next().unwrap_or_default().parse::<ZeroMode>()?;
     let options = FlashOptions { zero, ..FlashOptions::default() };
-    let done = flash(&session, &facts, ImageSource::download(download), &options, &|_| (), &CancellationToken::new()).await?;
+    let done =
+        flash(&session, &facts, ImageSource::download(download), &options, &|_| (), &CancellationToken::new()).await?;
     let seconds = start.elapsed().as_secs_f64();
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak memory")?;
     let peak: f64 = peak.trim().trim_end_matches(" kB").parse()?;
     let mb = |bytes: u64| bytes / 1_000_000;
-    println!("{seconds} {} | {} | {} | {:.1} |", mb(done.written_bytes), mb(done.zeroed_bytes), mb(done.verified_bytes), peak / 1024.0);
+    println!(
+        "{seconds} {} | {} | {} | {:.1} |",
+        mb(done.written_bytes),
+        mb(done.zeroed_bytes),
+        mb(done.verified_bytes),
+        peak / 1024.0
+    );
     Ok(())
 }
 
@@ -145,12 +166,24 @@ impl Disk {
         let _ = fs::remove_file(&file);
         File::create(&file)?.set_len(DISK_SIZE)?;
         if dirty {
-            let fill = format!("yes 'what was here before' | dd of={} bs=1M count={} iflag=fullblock conv=fsync status=none", file.display(), DISK_SIZE >> 20);
+            let fill = format!(
+                "yes 'what was here before' | dd of={} bs=1M count={} iflag=fullblock conv=fsync status=none",
+                file.display(),
+                DISK_SIZE >> 20
+            );
             Command::new("sh").args(["-c", &fill]).status()?;
         }
         output("sync", &[]);
-        let path = if output("id", &["-u"]) == "0" { output("losetup", &["--find", "--show", file.to_str().ok_or("path")?]) } else { String::new() };
-        let disk = Self { attached: !path.is_empty(), path: if path.is_empty() { file.display().to_string() } else { path }, file };
+        let path = if output("id", &["-u"]) == "0" {
+            output("losetup", &["--find", "--show", file.to_str().ok_or("path")?])
+        } else {
+            String::new()
+        };
+        let disk = Self {
+            attached: !path.is_empty(),
+            path: if path.is_empty() { file.display().to_string() } else { path },
+            file,
+        };
         if let Some(throttle) = throttle {
             disk.throttle(throttle)?;
         }
@@ -161,7 +194,10 @@ impl Disk {
     fn throttle(&self, mib: u64) -> Result<()> {
         let number = output("lsblk", &["-dno", "MAJ:MIN", &self.path]);
         for direction in ["read", "write"] {
-            fs::write(format!("/sys/fs/cgroup/blkio/blkio.throttle.{direction}_bps_device"), format!("{number} {}", mib << 20))?;
+            fs::write(
+                format!("/sys/fs/cgroup/blkio/blkio.throttle.{direction}_bps_device"),
+                format!("{number} {}", mib << 20),
+            )?;
         }
         Ok(())
     }

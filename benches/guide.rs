@@ -21,7 +21,12 @@ fn make(scratch: &Path) -> Result<PathBuf> {
     File::create(&raw)?.set_len(9192 << 20)?;
     let partitions = ["-n1:1M:+2101M", "-t1:ef00", "-c1:EFI", "-n2:0:+1M", "-c2:META"];
     tool(Command::new("sgdisk").args(partitions).arg(&raw))?;
-    tool(Command::new("mkfs.fat").args(["-F", "32", "-n", "EFI", "--offset", "2048"]).arg(&raw).arg((2101 << 10).to_string()))?;
+    tool(
+        Command::new("mkfs.fat")
+            .args(["-F", "32", "-n", "EFI", "--offset", "2048"])
+            .arg(&raw)
+            .arg((2101 << 10).to_string()),
+    )?;
     fs::write(&payload, noise(137 << 20))?;
     let volume = format!("{}@@1M", raw.display());
     tool(Command::new("mmd").args(["-i", &volume, "::EFI", "::EFI/Linux"]))?;

@@ -80,9 +80,16 @@ impl Factory {
         let text = self.http.post_yaml(&url, schematic.canonical()).await?;
         let answer: Registered = json(&url, &text)?;
         let ours = schematic.id();
-        let other = || FactoryError::OtherId { url: url.clone(), ours: ours.to_string(), theirs: error::excerpt(&answer.id) };
+        let other = || FactoryError::OtherId {
+            url: url.to_string(),
+            ours: ours.to_string(),
+            theirs: error::excerpt(&answer.id),
+        };
         let theirs = SchematicId::from_str(&answer.id).map_err(|_| other())?;
-        if theirs == ours || schematic.id_depends_on_factory_release() || self.has_owner(&theirs, answer.schematic).await? {
+        if theirs == ours
+            || schematic.id_depends_on_factory_release()
+            || self.has_owner(&theirs, answer.schematic).await?
+        {
             return Ok(theirs);
         }
         Err(other())
@@ -153,7 +160,11 @@ struct Registered {
 }
 
 fn json<T: serde::de::DeserializeOwned>(url: &Url, text: &str) -> Result<T, FactoryError> {
-    serde_json::from_str(text).map_err(|source| FactoryError::Answer { url: url.clone(), text: error::excerpt(text), source })
+    serde_json::from_str(text).map_err(|source| FactoryError::Answer {
+        url: url.to_string(),
+        text: error::excerpt(text),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -44,7 +44,11 @@ async fn a_flashed_disk_holds_the_image_byte_for_byte() {
         assert_eq!(flashed.compressed_sha256, Digest::of(&xz));
         assert!(flashed.written_bytes < 12 * MIB as u64, "{flashed:?}");
         assert!(bench.disk(0, RAW_SIZE) == raw, "{shell:?}");
-        assert_eq!(*phases.lock().unwrap(), [Phase::Wipe, Phase::Write, Phase::Zero, Phase::Verify, Phase::Finish], "{shell:?}");
+        assert_eq!(
+            *phases.lock().unwrap(),
+            [Phase::Wipe, Phase::Write, Phase::Zero, Phase::Verify, Phase::Finish],
+            "{shell:?}"
+        );
     }
 }
 
@@ -152,7 +156,9 @@ async fn a_new_flash_ends_an_old_one_of_the_same_disk() {
         let endless = ImageSource::new(None, stream::iter([Ok(half)]).chain(stream::pending()));
         let (writing, mut seen) = watch::channel(false);
         let tell = |progress: Progress| {
-            writing.send_if_modified(|writing| progress.phase == Phase::Write && progress.done > 0 && !std::mem::replace(writing, true));
+            writing.send_if_modified(|writing| {
+                progress.phase == Phase::Write && progress.done > 0 && !std::mem::replace(writing, true)
+            });
         };
         let options = FlashOptions::default();
         let old = bench.flash_with(endless, &options, &tell);
@@ -205,7 +211,10 @@ async fn what_is_no_image_touches_nothing() {
     for bytes in [&b"<html>Sign in to the wifi</html>"[..], b"", &unpartitioned, &vec![0; RAW_SIZE]] {
         let Some(bench) = Bench::new(Shell::Dash, &before).await else { return };
         let error = bench.flash(source(bytes)).await.unwrap_err();
-        assert!(!error.disk_touched && error.hints().iter().any(|hint| hint.contains("nothing was written")), "{error:?}");
+        assert!(
+            !error.disk_touched && error.hints().iter().any(|hint| hint.contains("nothing was written")),
+            "{error:?}"
+        );
         assert!(bench.disk(0, DISK_SIZE) == before);
     }
 }
@@ -215,7 +224,10 @@ async fn an_image_larger_than_the_disk_touches_nothing() {
     let before = image::garbage(20 * MIB);
     let Some(bench) = Bench::new(Shell::Dash, &before).await else { return };
     let error = bench.flash(source(&image::xz(&image::raw(9)))).await.unwrap_err();
-    assert!(matches!(error.cause, Cause::TooLarge { needed, size } if (needed, size) == (RAW_SIZE as u64, 20 << 20)), "{error:?}");
+    assert!(
+        matches!(error.cause, Cause::TooLarge { needed, size } if (needed, size) == (RAW_SIZE as u64, 20 << 20)),
+        "{error:?}"
+    );
     assert!(bench.disk(0, 20 * MIB) == before);
 }
 
@@ -260,7 +272,10 @@ async fn a_byte_that_changed_on_the_disk_is_found() {
             }
         };
         let error = bench.flash_with(source(&image::xz(&raw)), &FlashOptions::default(), &flip).await.unwrap_err();
-        assert!(matches!(error.cause, Cause::ReadBack { offset, len, .. } if (offset..offset + len).contains(&(at as u64))), "{error:?}");
+        assert!(
+            matches!(error.cause, Cause::ReadBack { offset, len, .. } if (offset..offset + len).contains(&(at as u64))),
+            "{error:?}"
+        );
         bench.assert_unbootable(&error);
     }
 }
@@ -305,12 +320,14 @@ async fn a_loop_device_is_flashed_as_a_disk() {
     let Some(device) = LoopDevice::attach(&bench.disk) else { return };
     let session = bench.sshd.session().await;
     let facts = probe(&session, &device.0).await.unwrap();
-    let mut requirements = Requirements::new(if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::Amd64 });
+    let mut requirements =
+        Requirements::new(if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::Amd64 });
     requirements.image_size = Some(RAW_SIZE as u64);
     refuse(&facts, &requirements).unwrap();
     let raw = image::raw(15);
     let cancel = CancellationToken::new();
-    let flashed = flash(&session, &facts, source(&image::xz(&raw)), &FlashOptions::default(), &|_| (), &cancel).await.unwrap();
+    let flashed =
+        flash(&session, &facts, source(&image::xz(&raw)), &FlashOptions::default(), &|_| (), &cancel).await.unwrap();
     assert!(flashed.verified_bytes > 0);
     assert!(bench.disk(0, META.end) == raw[..META.end]);
 }

@@ -104,18 +104,23 @@ impl Download {
 
     /// The download as a stream of chunks that ends after the first error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, FactoryError>> + Send {
-        stream::try_unfold(self, |mut download| async move { Ok(download.chunk().await?.map(|chunk| (chunk, download))) })
+        stream::try_unfold(
+            self,
+            |mut download| async move { Ok(download.chunk().await?.map(|chunk| (chunk, download))) },
+        )
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, FactoryError> {
         let Some(response) = &mut self.response else { return Ok(None) };
         let idle = self.http.waits.idle;
         match tokio::time::timeout(idle, response.chunk()).await {
-            Err(_) => Err(FactoryError::Silent { url: self.url.clone(), seconds: idle.as_secs() }),
-            Ok(Err(source)) => Err(FactoryError::Transport { url: self.url.clone(), attempts: 1, source: source.without_url() }),
+            Err(_) => Err(FactoryError::Silent { url: self.url.to_string(), seconds: idle.as_secs() }),
+            Ok(Err(source)) => {
+                Err(FactoryError::Transport { url: self.url.to_string(), attempts: 1, source: source.without_url() })
+            }
             Ok(Ok(None)) => match self.size {
                 Some(expected) if self.at < expected => {
-                    Err(FactoryError::Truncated { url: self.url.clone(), received: self.at, expected })
+                    Err(FactoryError::Truncated { url: self.url.to_string(), received: self.at, expected })
                 }
                 _ => Ok(None),
             },
@@ -152,20 +157,21 @@ impl Download {
     }
 
     fn changed(&self) -> FactoryError {
-        FactoryError::Changed { url: self.url.clone(), offset: self.received }
+        FactoryError::Changed { url: self.url.to_string(), offset: self.received }
     }
 }
 
 /// Refuses a page or a message where an image should be; it comes with status 200 from portals and proxies.
 async fn refuse_text(http: &Http, url: &Url, response: Response) -> Result<Response, FactoryError> {
-    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let content_type =
+        response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let kind = content_type.to_ascii_lowercase();
     let text = ["text/", "application/json", "application/problem+json", "application/xml", "application/xhtml"];
     if !text.iter().any(|prefix| kind.starts_with(prefix)) {
         return Ok(response);
     }
     let text = excerpt(&http.beginning(response).await);
-    Err(FactoryError::NotAnImage { url: url.clone(), content_type, text })
+    Err(FactoryError::NotAnImage { url: url.to_string(), content_type, text })
 }
 
 /// What names this version of the file: a strong entity tag, or a date.
@@ -177,7 +183,9 @@ fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Whether a partial answer starts at `offset` of a file of `size` bytes: `bytes 5-9/10`.
 fn continues(headers: &HeaderMap, offset: u64, size: Option<u64>) -> bool {
     let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-    let Some((span, total)) = range.and_then(|range| range.strip_prefix("bytes ")).and_then(|range| range.split_once('/')) else {
+    let Some((span, total)) =
+        range.and_then(|range| range.strip_prefix("bytes ")).and_then(|range| range.split_once('/'))
+    else {
         return false;
     };
     let start = span.split('-').next().and_then(|start| start.parse().ok());

@@ -1,7 +1,6 @@
 //! What can go wrong with a Factory, and what to do about it.
 
 use thiserror::Error;
-use url::Url;
 
 /// A failed conversation with an Image Factory.
 #[derive(Debug, Error)]
@@ -11,7 +10,7 @@ pub enum FactoryError {
     #[error("using {url}: {reason}")]
     BadUrl {
         /// As given.
-        url: Url,
+        url: String,
         /// Why not.
         reason: &'static str,
     },
@@ -19,7 +18,7 @@ pub enum FactoryError {
     #[error("setting up TLS for {url}")]
     Tls {
         /// The Factory.
-        url: Url,
+        url: String,
         /// The cause.
         #[source]
         source: rustls::Error,
@@ -28,7 +27,7 @@ pub enum FactoryError {
     #[error("setting up HTTP for {url}")]
     Client {
         /// The Factory.
-        url: Url,
+        url: String,
         /// The cause.
         #[source]
         source: reqwest::Error,
@@ -37,7 +36,7 @@ pub enum FactoryError {
     #[error("asking {url} ({attempts} attempts)")]
     Transport {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// How often.
         attempts: u32,
         /// The cause.
@@ -48,7 +47,7 @@ pub enum FactoryError {
     #[error("asking {url}: nothing came for {seconds} s")]
     Silent {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// How long.
         seconds: u64,
     },
@@ -56,7 +55,7 @@ pub enum FactoryError {
     #[error("asking {url}: {status}: {text}")]
     Refused {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// HTTP status.
         status: http::StatusCode,
         /// The beginning of what it said.
@@ -66,7 +65,7 @@ pub enum FactoryError {
     #[error("downloading {url}: this is no image but {content_type}: {text}")]
     NotAnImage {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// As the server named it.
         content_type: String,
         /// Its beginning.
@@ -76,7 +75,7 @@ pub enum FactoryError {
     #[error("reading the answer of {url}: {text}")]
     Answer {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Its beginning.
         text: String,
         /// The cause.
@@ -87,7 +86,7 @@ pub enum FactoryError {
     #[error("registering the schematic at {url}: the factory calls it {theirs}, expected {ours}")]
     OtherId {
         /// The Factory.
-        url: Url,
+        url: String,
         /// What we computed.
         ours: String,
         /// What it answered.
@@ -97,7 +96,7 @@ pub enum FactoryError {
     #[error("downloading {url}: the image changed between two attempts (after {offset} bytes)")]
     Changed {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Where the connection had broken.
         offset: u64,
     },
@@ -105,7 +104,7 @@ pub enum FactoryError {
     #[error("downloading {url}: the connection ended after {received} of {expected} bytes")]
     Truncated {
         /// What was asked for.
-        url: Url,
+        url: String,
         /// Bytes that came.
         received: u64,
         /// Bytes that were announced.
@@ -149,7 +148,9 @@ impl FactoryError {
             Self::Refused { status, text, .. } => refused(status.as_u16(), text),
             Self::NotAnImage { .. } => "is this the factory itself, or a proxy's or captive portal's page?",
             Self::Answer { .. } => "is this URL an Image Factory?",
-            Self::OtherId { .. } => "check the schematic for fields that this factory changes; please report the schematic as a bug if it has none",
+            Self::OtherId { .. } => {
+                "check the schematic for fields that this factory changes; please report the schematic as a bug if it has none"
+            }
             Self::Changed { .. } => "the factory rebuilt the image meanwhile: run again",
         };
         vec![hint.to_owned()]
@@ -192,10 +193,16 @@ fn refused(status: u16, text: &str) -> &'static str {
         400 => "the factory does not accept this schematic or image path",
         401 | 403 => "this factory wants credentials, or does not allow this machine",
         402 => "this factory offers it only in its enterprise edition",
-        404 if text.contains("schematic") => "register the schematic first: the provider does so on apply, an id computed elsewhere is not enough",
-        404 => "check the Talos version: the factory knows only published releases (data source talosoci_image_versions lists them)",
+        404 if text.contains("schematic") => {
+            "register the schematic first: the provider does so on apply, an id computed elsewhere is not enough"
+        }
+        404 => {
+            "check the Talos version: the factory knows only published releases (data source talosoci_image_versions lists them)"
+        }
         429 => "the factory limits requests: wait a little, then run again",
-        500.. => "the factory failed; run again later, and check the platform and architecture: it answers 500 to names it does not know",
+        500.. => {
+            "the factory failed; run again later, and check the platform and architecture: it answers 500 to names it does not know"
+        }
         _ => "is this URL an Image Factory?",
     }
 }

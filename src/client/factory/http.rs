@@ -50,7 +50,7 @@ impl Http {
         let plain_allowed = match base.scheme() {
             "https" => false,
             "http" => true,
-            _ => return Err(FactoryError::BadUrl { url: base.clone(), reason: "it is neither https nor http" }),
+            _ => return Err(FactoryError::BadUrl { url: base.to_string(), reason: "it is neither https nor http" }),
         };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("terraform-provider-talosoci/", env!("CARGO_PKG_VERSION")))
@@ -61,13 +61,20 @@ impl Http {
         if is_loopback(base) {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|source| FactoryError::Client { url: base.clone(), source })?;
+        let client = builder.build().map_err(|source| FactoryError::Client { url: base.to_string(), source })?;
         Ok(Self { client, plain_allowed, waits })
     }
 
     /// Asks whether an image exists.
     pub(super) async fn head(&self, url: &Url) -> Result<Response, FactoryError> {
-        self.send(Ask { method: Method::HEAD, url, body: None, headers: HeaderMap::new(), first_byte: self.waits.first_byte }).await
+        self.send(Ask {
+            method: Method::HEAD,
+            url,
+            body: None,
+            headers: HeaderMap::new(),
+            first_byte: self.waits.first_byte,
+        })
+        .await
     }
 
     /// Asks for (the rest of) an image.
@@ -84,7 +91,8 @@ impl Http {
 
     /// Posts YAML and gives the answer's text.
     pub(super) async fn post_yaml(&self, url: &Url, yaml: String) -> Result<String, FactoryError> {
-        let ask = Ask { method: Method::POST, url, body: Some(yaml), headers: accept_json(), first_byte: self.waits.idle };
+        let ask =
+            Ask { method: Method::POST, url, body: Some(yaml), headers: accept_json(), first_byte: self.waits.idle };
         let response = self.send(ask).await?;
         self.text(url, response).await
     }
@@ -92,7 +100,10 @@ impl Http {
     /// Sends until there is a good answer, or nothing more can heal.
     async fn send(&self, ask: Ask<'_>) -> Result<Response, FactoryError> {
         if !self.plain_allowed && ask.url.scheme() != "https" {
-            return Err(FactoryError::BadUrl { url: ask.url.clone(), reason: "the factory is https, so must be everything it serves" });
+            return Err(FactoryError::BadUrl {
+                url: ask.url.to_string(),
+                reason: "the factory is https, so must be everything it serves",
+            });
         }
         let mut delay = self.waits.retry;
         let mut attempt = 1;
@@ -121,7 +132,12 @@ impl Http {
         }
         let answer = tokio::time::timeout(ask.first_byte, request.send()).await;
         let response = match answer {
-            Err(_) => return Err(Refusal::Final(FactoryError::Silent { url: ask.url.clone(), seconds: ask.first_byte.as_secs() })),
+            Err(_) => {
+                return Err(Refusal::Final(FactoryError::Silent {
+                    url: ask.url.to_string(),
+                    seconds: ask.first_byte.as_secs(),
+                }));
+            }
             Ok(Err(source)) => return Err(transport(ask.url, attempt, source)),
             Ok(Ok(response)) => response,
         };
@@ -129,10 +145,15 @@ impl Http {
         if status.is_success() {
             return Ok(response);
         }
-        let wish = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).map(Duration::from_secs);
+        let wish = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.parse().ok())
+            .map(Duration::from_secs);
         // What it said matters more than that the text could not be read to its end.
         let text = self.beginning(response).await;
-        let error = FactoryError::Refused { url: ask.url.clone(), status, text: excerpt(&text) };
+        let error = FactoryError::Refused { url: ask.url.to_string(), status, text: excerpt(&text) };
         Err(if heals(status) { Refusal::MayHeal(error, wish) } else { Refusal::Final(error) })
     }
 
@@ -140,13 +161,15 @@ impl Http {
         let mut text = Vec::new();
         loop {
             match tokio::time::timeout(self.waits.idle, response.chunk()).await {
-                Err(_) => return Err(FactoryError::Silent { url: url.clone(), seconds: self.waits.idle.as_secs() }),
+                Err(_) => {
+                    return Err(FactoryError::Silent { url: url.to_string(), seconds: self.waits.idle.as_secs() });
+                }
                 Ok(Err(source)) => return Err(transport(url, 1, source).into_error()),
                 Ok(Ok(None)) => return Ok(String::from_utf8_lossy(&text).into_owned()),
                 Ok(Ok(Some(chunk))) if text.len() + chunk.len() <= MAX_TEXT => text.extend_from_slice(&chunk),
                 Ok(Ok(Some(_))) => {
                     let text = excerpt(&String::from_utf8_lossy(&text));
-                    return Err(FactoryError::Refused { url: url.clone(), status: response.status(), text });
+                    return Err(FactoryError::Refused { url: url.to_string(), status: response.status(), text });
                 }
             }
         }
@@ -176,7 +199,7 @@ struct Ask<'a> {
 
 /// TLS by ring, trusting what the system trusts. Without any authority, `http` still works.
 fn tls(base: &Url) -> Result<rustls::ClientConfig, FactoryError> {
-    let failed = |source| FactoryError::Tls { url: base.clone(), source };
+    let failed = |source| FactoryError::Tls { url: base.to_string(), source };
     let builder = || {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(failed)
@@ -208,7 +231,7 @@ fn hop(previous: &[Url], next: &Url, plain_allowed: bool) -> Result<(), String> 
 
 fn transport(url: &Url, attempts: u32, source: reqwest::Error) -> Refusal {
     let heals = !source.is_redirect() && !source.is_builder() && !is_untrusted(&source);
-    let error = FactoryError::Transport { url: url.clone(), attempts, source: source.without_url() };
+    let error = FactoryError::Transport { url: url.to_string(), attempts, source: source.without_url() };
     if heals { Refusal::MayHeal(error, None) } else { Refusal::Final(error) }
 }
 

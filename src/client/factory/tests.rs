@@ -33,7 +33,8 @@ async fn another_id_is_an_error_unless_the_factory_added_an_owner() {
 #[tokio::test]
 async fn an_older_factory_is_asked_for_the_schematic() {
     let other = "b".repeat(64);
-    let answers = [json_answer(201, &format!(r#"{{"id":"{other}"}}"#)), json_answer(200, "owner: someone\ncustomization: {}\n")];
+    let answers =
+        [json_answer(201, &format!(r#"{{"id":"{other}"}}"#)), json_answer(200, "owner: someone\ncustomization: {}\n")];
     let server = Server::start(answers).await;
     assert_eq!(server.factory().register(&tailscale()).await.unwrap().as_str(), other);
     assert!(server.requests()[1].starts_with(&format!("GET /schematics/{other} ")));
@@ -69,7 +70,8 @@ async fn patience_ends_with_the_last_answer() {
 
 #[tokio::test]
 async fn a_refusal_shows_what_the_server_said() {
-    let server = Server::start([answer(400, "", "official extension \"x\" is not available for Talos version v1.12.2\n")]).await;
+    let server =
+        Server::start([answer(400, "", "official extension \"x\" is not available for Talos version v1.12.2\n")]).await;
     let error = server.factory().open(&server.url("/image/x")).await.err().unwrap();
     assert!(error.to_string().contains("official extension \"x\" is not available"), "{error}");
     assert!(error.hints()[0].contains("remove the extension"));
@@ -78,7 +80,10 @@ async fn a_refusal_shows_what_the_server_said() {
 #[tokio::test]
 async fn a_page_or_a_message_is_no_image() {
     let page = "<html><head><title>Sign in</title></head><body>to <b>Hotel</b> wifi</body></html>";
-    for (kind, body, expected) in [("text/html; charset=utf-8", page, "Sign in to Hotel wifi"), ("application/json", "{\"error\":1}", "{\"error\":1}")] {
+    for (kind, body, expected) in [
+        ("text/html; charset=utf-8", page, "Sign in to Hotel wifi"),
+        ("application/json", "{\"error\":1}", "{\"error\":1}"),
+    ] {
         let server = Server::start([answer(200, &format!("Content-Type: {kind}\r\n"), body)]).await;
         let error = server.factory().open(&server.url("/image/x")).await.err().unwrap();
         assert!(matches!(&error, FactoryError::NotAnImage { text, .. } if text == expected), "{error}");
@@ -142,8 +147,10 @@ async fn a_silent_server_is_given_up() {
 
 #[tokio::test]
 async fn versions_and_extensions_are_read() {
-    let extensions = r#"[{"name":"siderolabs/tailscale","ref":"ghcr.io/siderolabs/tailscale:1.92.3","digest":"sha256:0"}]"#;
-    let server = Server::start([json_answer(200, r#"["v1.11.6","v1.12.2","weird"]"#), json_answer(200, extensions)]).await;
+    let extensions =
+        r#"[{"name":"siderolabs/tailscale","ref":"ghcr.io/siderolabs/tailscale:1.92.3","digest":"sha256:0"}]"#;
+    let server =
+        Server::start([json_answer(200, r#"["v1.11.6","v1.12.2","weird"]"#), json_answer(200, extensions)]).await;
     let versions = server.factory().versions().await.unwrap();
     assert_eq!(versions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["v1.11.6", "v1.12.2"]);
     let found = server.factory().extensions(&versions[1]).await.unwrap();
@@ -248,7 +255,8 @@ async fn request(stream: &mut TcpStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            let length =
+                head.to_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return text;
             }

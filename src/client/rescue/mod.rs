@@ -26,7 +26,9 @@ use session::{Rights, Session, SessionError};
 pub async fn reboot(session: &Session) -> Result<(), SessionError> {
     let process = match session.start(Rights::Root, REBOOT).await {
         Ok(process) => process,
-        Err(SessionError::Channel { .. }) if session.is_closed() => return Err(SessionError::Lost { address: session.address().to_owned() }),
+        Err(SessionError::Channel { .. }) if session.is_closed() => {
+            return Err(SessionError::Lost { address: session.address().to_owned() });
+        }
         Err(error) => return Err(error),
     };
     let mut output = process.output;

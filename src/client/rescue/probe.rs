@@ -10,7 +10,7 @@ mod facts;
 mod refuse;
 
 pub use facts::{Disk, Facts, Imds, Kind, Mount, Partition, Privilege, UserData};
-pub use refuse::{Refusal, Requirements, refuse, refusals};
+pub use refuse::{Refusal, Requirements, refusals, refuse};
 
 /// Collects the facts about the shell and one disk. Writes nothing.
 ///
@@ -49,7 +49,10 @@ impl ProbeError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Session(error) => error.hints(),
-            Self::Unreadable { .. } => vec!["the login shell must be able to run `sh`; a forced command or a restricted shell will not do".to_owned()],
+            Self::Unreadable { .. } => vec![
+                "the login shell must be able to run `sh`; a forced command or a restricted shell will not do"
+                    .to_owned(),
+            ],
         }
     }
 }

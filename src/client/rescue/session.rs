@@ -92,26 +92,14 @@ impl Session {
     /// a host key that is not the expected one, and a login that is refused.
     pub async fn connect(target: &Target, deadline: Duration) -> Result<Self, SessionError> {
         let until = Instant::now() + deadline;
-        let (mut handle, host_key) = connect::open(
-            target,
-            connect::Deadline {
-                until,
-                total: deadline,
-            },
-        )
-        .await?;
+        let (mut handle, host_key) = connect::open(target, connect::Deadline { until, total: deadline }).await?;
         let address = connect::address(target);
         let login = auth::login(&mut handle, target, &address);
         match timeout_at(until, login).await {
             Ok(done) => done?,
             Err(_) => return Err(SessionError::timeout(&address, "logging in", deadline)),
         }
-        Ok(Self {
-            handle,
-            address,
-            target: target.clone(),
-            host_key,
-        })
+        Ok(Self { handle, address, target: target.clone(), host_key })
     }
 
     /// Connects anew to the same target, insisting on the same host key.
@@ -120,14 +108,7 @@ impl Session {
     /// As [`Session::connect`].
     pub async fn reconnect(&self, deadline: Duration) -> Result<Self, SessionError> {
         let host_key = HostKeyPolicy::Pinned(vec![self.host_key.clone()]);
-        Self::connect(
-            &Target {
-                host_key,
-                ..self.target.clone()
-            },
-            deadline,
-        )
-        .await
+        Self::connect(&Target { host_key, ..self.target.clone() }, deadline).await
     }
 
     /// The key the host proved to have, as an OpenSSH public key line without a comment.
@@ -157,12 +138,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
-    pub async fn run_with(
-        &self,
-        rights: Rights,
-        script: &str,
-        deadline: Duration,
-    ) -> Result<Output, SessionError> {
+    pub async fn run_with(&self, rights: Rights, script: &str, deadline: Duration) -> Result<Output, SessionError> {
         let run = async {
             let process = self.start(rights, script).await?;
             process.input.finish().await?;
@@ -170,11 +146,7 @@ impl Session {
         };
         match tokio::time::timeout(deadline, run).await {
             Ok(output) => output,
-            Err(_) => Err(SessionError::timeout(
-                &self.address,
-                "running a script",
-                deadline,
-            )),
+            Err(_) => Err(SessionError::timeout(&self.address, "running a script", deadline)),
         }
     }
 
@@ -183,28 +155,16 @@ impl Session {
     /// # Errors
     /// When the connection is lost or the server opens no channel.
     pub async fn start(&self, rights: Rights, script: &str) -> Result<Process, SessionError> {
-        let channel = |doing, source| SessionError::Channel {
-            address: self.address.clone(),
-            doing,
-            source,
-        };
-        let open = self
-            .handle
-            .channel_open_session()
-            .await
-            .map_err(|e| channel("opening a channel", e))?;
-        open.exec(true, command(rights, script))
-            .await
-            .map_err(|e| channel("starting a script", e))?;
+        let channel =
+            |doing, source| SessionError::Channel { address: self.address.clone(), doing, source: Box::new(source) };
+        let open = self.handle.channel_open_session().await.map_err(|e| channel("opening a channel", e))?;
+        open.exec(true, command(rights, script)).await.map_err(|e| channel("starting a script", e))?;
         Ok(process::pump(open, Arc::from(self.address.as_str())))
     }
 
     /// Says goodbye; errors do not matter any more.
     pub async fn close(self) {
-        let _ = self
-            .handle
-            .disconnect(russh::Disconnect::ByApplication, "", "en")
-            .await;
+        let _ = self.handle.disconnect(russh::Disconnect::ByApplication, "", "en").await;
     }
 }
 
@@ -250,7 +210,10 @@ mod tests {
 
     #[test]
     fn a_compact_script_keeps_its_first_line_and_its_code() {
-        assert_eq!(compact("# talosoci probe 1\n# why\n\nif true; then\n    echo '#' # not here\nfi\n"), "# talosoci probe 1\nif true; then\necho '#' # not here\nfi");
+        assert_eq!(
+            compact("# talosoci probe 1\n# why\n\nif true; then\n    echo '#' # not here\nfi\n"),
+            "# talosoci probe 1\nif true; then\necho '#' # not here\nfi"
+        );
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub fn raw(seed: u64) -> Vec<u8> {
     let mut disk = vec![0; RAW_SIZE];
     let mut noise = Noise(seed | 1);
     // Blocks that begin and end on odd granules, one that is a single byte, and a long one.
-    for range in [MIB..MIB + 4096, 3 * MIB + 65536..5 * MIB + 3 * 65536, 9 * MIB + 77..9 * MIB + 78, 10 * MIB..16 * MIB] {
+    for range in [MIB..MIB + 4096, 3 * MIB + 65536..5 * MIB + 3 * 65536, 9 * MIB + 77..9 * MIB + 78, 10 * MIB..16 * MIB]
+    {
         // Different in every sector, yet quick to compress.
         for sector in disk[range].chunks_mut(512) {
             let mut word = [0; 8];

@@ -30,7 +30,15 @@ async fn every_usual_kind_of_private_key_logs_in() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
     let mut authorized = String::new();
     let mut keys = Vec::new();
-    for (kind, format) in [("ed25519", "RFC4716"), ("rsa", "RFC4716"), ("rsa", "PEM"), ("rsa", "PKCS8"), ("ecdsa", "PEM"), ("ecdsa", "PKCS8"), ("ecdsa", "RFC4716")] {
+    for (kind, format) in [
+        ("ed25519", "RFC4716"),
+        ("rsa", "RFC4716"),
+        ("rsa", "PEM"),
+        ("rsa", "PKCS8"),
+        ("ecdsa", "PEM"),
+        ("ecdsa", "PKCS8"),
+        ("ecdsa", "RFC4716"),
+    ] {
         let name = format!("{kind}_{format}");
         keygen(&sshd.path(&name), kind, &["-m", format]);
         authorized += &sshd.public(&name);
@@ -76,7 +84,9 @@ async fn an_agent_logs_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_host_key_is_pinned_by_key_fingerprint_or_known_hosts() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
-    let print = |name: &str| output("ssh-keygen", &["-lf", sshd.path(name).to_str().unwrap()]).split(' ').nth(1).unwrap().to_owned();
+    let print = |name: &str| {
+        output("ssh-keygen", &["-lf", sshd.path(name).to_str().unwrap()]).split(' ').nth(1).unwrap().to_owned()
+    };
     let (ed25519, rsa) = (sshd.public("host_ed25519"), sshd.public("host_rsa"));
     let known = |key: &str| HostKeyPolicy::KnownHosts(format!("[127.0.0.1]:{} {key}", sshd.target().port));
     let policies = [
@@ -102,19 +112,32 @@ async fn a_wrong_host_key_is_refused_at_once_and_named() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
     let stranger = sshd.public("stranger");
     let port = sshd.target().port;
-    let presented = output("ssh-keygen", &["-lf", sshd.path("host_ed25519").to_str().unwrap()]).split(' ').nth(1).unwrap().to_owned();
+    let presented = output("ssh-keygen", &["-lf", sshd.path("host_ed25519").to_str().unwrap()])
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .to_owned();
     let table: [(HostKeyPolicy, fn(&SessionError) -> bool); 4] = [
         (HostKeyPolicy::Pinned(vec![stranger.clone()]), |error| matches!(error, SessionError::HostKeyMismatch { .. })),
-        (HostKeyPolicy::Pinned(vec![format!("SHA256:{}", "A".repeat(43))]), |error| matches!(error, SessionError::HostKeyMismatch { .. })),
-        (HostKeyPolicy::KnownHosts(format!("[127.0.0.1]:{port} {stranger}")), |error| matches!(error, SessionError::HostKeyMismatch { .. })),
-        (HostKeyPolicy::KnownHosts(format!("elsewhere {stranger}")), |error| matches!(error, SessionError::HostKeyUnknown { .. })),
+        (HostKeyPolicy::Pinned(vec![format!("SHA256:{}", "A".repeat(43))]), |error| {
+            matches!(error, SessionError::HostKeyMismatch { .. })
+        }),
+        (HostKeyPolicy::KnownHosts(format!("[127.0.0.1]:{port} {stranger}")), |error| {
+            matches!(error, SessionError::HostKeyMismatch { .. })
+        }),
+        (HostKeyPolicy::KnownHosts(format!("elsewhere {stranger}")), |error| {
+            matches!(error, SessionError::HostKeyUnknown { .. })
+        }),
     ];
     for (host_key, expected) in table {
         let target = Target { host_key: host_key.clone(), ..sshd.target() };
         let started = Instant::now();
         let error = Session::connect(&target, Duration::from_secs(60)).await.err().unwrap();
         assert!(expected(&error), "{host_key:?}: {error:?}");
-        assert!(error.to_string().contains(&presented) && !error.hints().is_empty() && !error.is_transient(), "{error}");
+        assert!(
+            error.to_string().contains(&presented) && !error.hints().is_empty() && !error.is_transient(),
+            "{error}"
+        );
         assert!(started.elapsed() < Duration::from_secs(5), "{host_key:?}");
     }
 }
@@ -127,7 +150,10 @@ async fn a_refused_login_says_which_key_was_refused() {
     for target in [stranger, nobody] {
         let started = Instant::now();
         let error = Session::connect(&target, Duration::from_secs(60)).await.err().unwrap();
-        assert!(matches!(&error, SessionError::LoginRefused { tried, accepts, .. } if tried.contains("SHA256:") && accepts.contains("publickey")), "{error:?}");
+        assert!(
+            matches!(&error, SessionError::LoginRefused { tried, accepts, .. } if tried.contains("SHA256:") && accepts.contains("publickey")),
+            "{error:?}"
+        );
         assert!(started.elapsed() < Duration::from_secs(10));
     }
 }
@@ -135,7 +161,12 @@ async fn a_refused_login_says_which_key_was_refused() {
 #[tokio::test]
 async fn a_private_key_that_cannot_be_used_is_said_before_anything_else() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
-    Command::new("ssh-keygen").args(["-q", "-p", "-N", "secret", "-f"]).arg(sshd.path("stranger")).stdout(Stdio::null()).status().unwrap();
+    Command::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "secret", "-f"])
+        .arg(sshd.path("stranger"))
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
     let error = Session::connect(&Target { auth: sshd.key("stranger"), ..sshd.target() }, SOON).await.err().unwrap();
     assert!(matches!(error, SessionError::EncryptedPrivateKey { .. }), "{error:?}");
     let public = Auth::PrivateKey(Secret::new(sshd.public("user")));
@@ -188,7 +219,11 @@ async fn neither_an_early_end_nor_a_flood_can_hang_a_sender() {
     let Some(sshd) = Sshd::start(Shell::Dash) else { return };
     let session = sshd.session().await;
     let megabyte = bytes::Bytes::from(vec![1; 1 << 20]);
-    for (script, expected) in [("exit 3", "exit status 3"), ("echo sorry >&2; exit 4", "sorry"), ("head -c 9000000 /dev/zero >&2; exit 5", "exit status 5")] {
+    for (script, expected) in [
+        ("exit 3", "exit status 3"),
+        ("echo sorry >&2; exit 4", "sorry"),
+        ("head -c 9000000 /dev/zero >&2; exit 5", "exit status 5"),
+    ] {
         let process = session.start(Rights::User, script).await.unwrap();
         let send = async {
             loop {

@@ -30,7 +30,10 @@ pub struct Sshd {
 impl Sshd {
     /// Starts one, or says why not and gives `None`.
     pub fn start(shell: Shell) -> Option<Self> {
-        let Some(binary) = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"].into_iter().find(|path| Path::new(path).exists()) else {
+        let Some(binary) = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
+            .into_iter()
+            .find(|path| Path::new(path).exists())
+        else {
             skip("no sshd (apt-get install openssh-server)");
             return None;
         };
@@ -44,7 +47,8 @@ impl Sshd {
         for key in keys() {
             std::fs::copy(&key, dir.path().join(key.file_name().unwrap())).unwrap();
         }
-        let keys = ["user.pub", "user_rsa.pub"].map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap()).concat();
+        let keys =
+            ["user.pub", "user_rsa.pub"].map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap()).concat();
         std::fs::write(dir.path().join("authorized_keys"), keys).unwrap();
         let config = format!(
             "HostKey {0}/host_ed25519\nHostKey {0}/host_rsa\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
@@ -120,7 +124,13 @@ fn keys() -> Vec<PathBuf> {
     static KEYS: OnceLock<TempDir> = OnceLock::new();
     let dir = KEYS.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        for (name, kind) in [("host_ed25519", "ed25519"), ("host_rsa", "rsa"), ("user", "ed25519"), ("user_rsa", "rsa"), ("stranger", "ed25519")] {
+        for (name, kind) in [
+            ("host_ed25519", "ed25519"),
+            ("host_rsa", "rsa"),
+            ("user", "ed25519"),
+            ("user_rsa", "rsa"),
+            ("stranger", "ed25519"),
+        ] {
             keygen(&dir.path().join(name), kind, &[]);
         }
         dir
@@ -129,7 +139,13 @@ fn keys() -> Vec<PathBuf> {
 }
 
 pub fn keygen(path: &Path, kind: &str, options: &[&str]) {
-    let done = Command::new("ssh-keygen").args(["-q", "-N", "", "-C", "test", "-t", kind, "-f"]).arg(path).args(rsa_bits(kind)).args(options).status().unwrap();
+    let done = Command::new("ssh-keygen")
+        .args(["-q", "-N", "", "-C", "test", "-t", kind, "-f"])
+        .arg(path)
+        .args(rsa_bits(kind))
+        .args(options)
+        .status()
+        .unwrap();
     assert!(done.success());
 }
 
@@ -169,7 +185,12 @@ fn serve(listener: TcpListener, binary: &'static str, config: PathBuf, servers: 
             let input: OwnedFd = stream.try_clone().unwrap().into();
             let output: OwnedFd = stream.into();
             let mut command = Command::new(binary);
-            command.args(["-i", "-e", "-f"]).arg(&config).stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::null());
+            command
+                .args(["-i", "-e", "-f"])
+                .arg(&config)
+                .stdin(Stdio::from(input))
+                .stdout(Stdio::from(output))
+                .stderr(Stdio::null());
             let mut child = command.process_group(0).spawn().unwrap();
             servers.lock().unwrap().push(child.id());
             let servers = Arc::clone(&servers);

@@ -28,7 +28,12 @@ pub(super) struct Kept {
 }
 
 impl<'a> Disk<'a> {
-    pub(super) async fn open(session: &'a Session, start: Start, size: u64, meter: &'a Meter<'a>) -> Result<Self, Cause> {
+    pub(super) async fn open(
+        session: &'a Session,
+        start: Start,
+        size: u64,
+        meter: &'a Meter<'a>,
+    ) -> Result<Self, Cause> {
         Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
     }
 
@@ -41,7 +46,11 @@ impl<'a> Disk<'a> {
     /// Passes over what an earlier, interrupted flash of the same image has written; gives the first event it has not.
     ///
     /// Extents are written in order, so the first difference ends the search: on any other disk that is the first extent.
-    pub(super) async fn keep(&mut self, decoding: &mut Decoding, first: Option<Event>) -> Result<(Kept, Option<Event>), Cause> {
+    pub(super) async fn keep(
+        &mut self,
+        decoding: &mut Decoding,
+        first: Option<Event>,
+    ) -> Result<(Kept, Option<Event>), Cause> {
         self.meter.begin(Phase::Write, None);
         let mut kept = Kept::default();
         let mut next = first;
@@ -61,12 +70,24 @@ impl<'a> Disk<'a> {
     }
 
     /// Writes all data from `first` on.
-    pub(super) async fn write(&mut self, decoding: &mut Decoding, first: Option<Event>, compressed_size: Option<u64>) -> Result<u64, Cause> {
+    pub(super) async fn write(
+        &mut self,
+        decoding: &mut Decoding,
+        first: Option<Event>,
+        compressed_size: Option<u64>,
+    ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
         let mut sent = 0;
-        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, compressed_size, meter: self.meter };
+        let jobs = Writing {
+            decoding,
+            next: Some(first),
+            size: self.size,
+            sent: &mut sent,
+            compressed_size,
+            meter: self.meter,
+        };
         self.remote.run(jobs, Some(self.meter)).await?;
         Ok(sent)
     }

@@ -34,7 +34,7 @@ pub enum Cause {
     Source(#[source] BoxError),
     /// The image is damaged, cut off, or no image.
     #[error("decoding the image")]
-    Decode(#[source] DecodeError),
+    Decode(#[source] Box<DecodeError>),
     /// It is no image of a whole disk.
     #[error("reading the partition table of the image")]
     Partitions(#[source] GptError),
@@ -134,18 +134,32 @@ impl Cause {
             Self::Cancelled | Self::Internal(_) => return Vec::new(),
             Self::Session(error) => return error.hints(),
             Self::Source(_) => "check the way to the Image Factory",
-            Self::Decode(DecodeError::Sniff(error)) => error.hint(),
-            Self::Decode(DecodeError::TooLarge { .. }) | Self::TooLarge { .. } => {
-                "resize the boot volume (the oracle image needs 9192 MiB), or is this the wrong disk?"
+            Self::Decode(error) => match **error {
+                DecodeError::Sniff(ref error) => error.hint(),
+                DecodeError::TooLarge { .. } => LARGER_DISK,
+                _ => DAMAGED,
+            },
+            Self::TooLarge { .. } => LARGER_DISK,
+            Self::WrongSize { .. } | Self::NotSectors { .. } => DAMAGED,
+            Self::Partitions(_) => {
+                "the image must be that of a whole disk with a GPT: the Factory's oracle-arm64.raw.xz"
             }
-            Self::Decode(_) | Self::WrongSize { .. } | Self::NotSectors { .. } => "the image was damaged or cut off on its way: run again",
-            Self::Partitions(_) => "the image must be that of a whole disk with a GPT: the Factory's oracle-arm64.raw.xz",
-            Self::SectorSize { .. } => "remove diskImage.sectorSize from the schematic: OCI volumes have sectors of 512 bytes",
-            Self::WrongDigest { .. } => "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)",
+            Self::SectorSize { .. } => {
+                "remove diskImage.sectorSize from the schematic: OCI volumes have sectors of 512 bytes"
+            }
+            Self::WrongDigest { .. } => {
+                "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)"
+            }
             Self::OtherDisk { .. } => "name the disk by /dev/disk/by-id or /dev/oracleoci, and run again",
-            Self::ReadBack { .. } => "the volume, or something that writes to it, is at fault: stop that, or use another volume",
-            Self::Remote(said) if said.contains("No space left") => "the disk ended before the image: is it the right disk?",
-            Self::Remote(said) if said.contains("Input/output error") => "the volume returns errors: look at `dmesg` on the rescue host",
+            Self::ReadBack { .. } => {
+                "the volume, or something that writes to it, is at fault: stop that, or use another volume"
+            }
+            Self::Remote(said) if said.contains("No space left") => {
+                "the disk ended before the image: is it the right disk?"
+            }
+            Self::Remote(said) if said.contains("Input/output error") => {
+                "the volume returns errors: look at `dmesg` on the rescue host"
+            }
             Self::Remote(_) => "look at `dmesg` on the rescue host",
             Self::Stalled { .. } => "look at `dmesg` on the rescue host: the volume may be detached or throttled",
         };
@@ -165,3 +179,6 @@ impl std::fmt::Display for Phase {
         })
     }
 }
+
+const LARGER_DISK: &str = "resize the boot volume (the oracle image needs 9192 MiB), or is this the wrong disk?";
+const DAMAGED: &str = "the image was damaged or cut off on its way: run again";

@@ -25,7 +25,11 @@ struct State {
 impl<'a> Meter<'a> {
     pub(super) fn new(tell: OnProgress<'a>) -> Self {
         let now = Instant::now();
-        Self { tell, state: Mutex::new(State { phase: Phase::Prepare, done: 0, total: None, began: now, told: None }), wiped: AtomicBool::new(false) }
+        Self {
+            tell,
+            state: Mutex::new(State { phase: Phase::Prepare, done: 0, total: None, began: now, told: None }),
+            wiped: AtomicBool::new(false),
+        }
     }
 
     /// Whether anything was written.

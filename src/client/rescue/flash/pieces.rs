@@ -26,7 +26,7 @@ impl std::fmt::Display for Piece {
 ///
 /// Large blocks in the middle keep the disk busy, smaller ones at both ends make it exact.
 pub(super) fn pieces(range: Range<u64>) -> Option<Vec<Piece>> {
-    if range.start % SECTOR != 0 || range.end % SECTOR != 0 {
+    if !range.start.is_multiple_of(SECTOR) || !range.end.is_multiple_of(SECTOR) {
         return None;
     }
     let mut found = Vec::new();

@@ -84,7 +84,7 @@ impl Decoding {
             // By reference: a caller that drops this call may ask again.
             let decoded = decoder.await.map_err(|_| Cause::Internal("the decoder stopped"))?;
             self.decoder = None;
-            let image = decoded.map_err(Cause::Decode)?;
+            let image = decoded.map_err(|error| Cause::Decode(Box::new(error)))?;
             if image.is_none() {
                 return Err(self.source_error().await);
             }

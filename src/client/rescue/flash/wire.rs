@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{Cause, Meter};
 use super::pieces::{Piece, pieces};
+use super::{Cause, Meter};
 use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
 use crate::disk_image::{Digest, Extent};
 
@@ -55,10 +55,7 @@ impl Jobs for std::vec::IntoIter<Job> {
 impl Wire {
     pub(super) async fn start(session: &Session, rights: Rights, script: &str) -> Result<Self, Cause> {
         let process = session.start(rights, script).await?;
-        Ok(Self {
-            input: process.input,
-            lines: process.output,
-        })
+        Ok(Self { input: process.input, lines: process.output })
     }
 
     /// One command, one answer.
@@ -139,9 +136,7 @@ impl Wire {
 
     async fn answer(&mut self) -> Result<String, Cause> {
         match tokio::time::timeout(STALL, self.lines.next()).await {
-            Err(_) => Err(Cause::Stalled {
-                seconds: STALL.as_secs(),
-            }),
+            Err(_) => Err(Cause::Stalled { seconds: STALL.as_secs() }),
             Ok(Ok(Some(line))) if !line.starts_with('!') => Ok(line),
             Ok(said) => Err(unasked(said)),
         }
@@ -193,12 +188,7 @@ impl Job {
                 if found == extent.sha256 {
                     return Ok(extent.len);
                 }
-                Err(Cause::ReadBack {
-                    offset: extent.offset,
-                    len: extent.len,
-                    expected: extent.sha256,
-                    found,
-                })
+                Err(Cause::ReadBack { offset: extent.offset, len: extent.len, expected: extent.sha256, found })
             }
         }
     }

@@ -162,7 +162,8 @@ impl Facts {
 
 /// Reads the script's answer; `None` when it is not complete.
 pub(super) fn parse(path: &str, text: &str) -> Option<Facts> {
-    let facts = Answer(text.lines().skip_while(|line| *line != "probe=1").filter_map(|line| line.split_once('=')).collect());
+    let facts =
+        Answer(text.lines().skip_while(|line| *line != "probe=1").filter_map(|line| line.split_once('=')).collect());
     facts.one("end").filter(|end| *end == "1")?;
     let uid = facts.one("uid")?;
     let privilege = if uid == "0" { Privilege::Root } else { Privilege::None(facts.text("sudo")) };
@@ -280,14 +281,19 @@ fn user_data(text: &str) -> UserData {
         return UserData::Foreign("something compressed with gzip that could not be looked into".to_owned());
     }
     let text = String::from_utf8_lossy(&bytes);
-    let talos = text.lines().any(|line| line.starts_with("version: v1alpha1") || line.starts_with("apiVersion: v1alpha1"));
+    let talos =
+        text.lines().any(|line| line.starts_with("version: v1alpha1") || line.starts_with("apiVersion: v1alpha1"));
     if talos {
         return UserData::Talos;
     }
     // Only the marker that cloud-init goes by is shown: the rest may hold secrets.
     let first = text.lines().next().unwrap_or_default().trim();
     let marker = first.starts_with("#cloud-config") || first.starts_with("#!") || first.starts_with("#include");
-    let what = if marker { first.chars().take(40).collect() } else { format!("{} bytes that are no Talos configuration", bytes.len()) };
+    let what = if marker {
+        first.chars().take(40).collect()
+    } else {
+        format!("{} bytes that are no Talos configuration", bytes.len())
+    };
     UserData::Foreign(what)
 }
 

@@ -25,7 +25,14 @@ pub struct Requirements {
 impl Requirements {
     /// The usual ones for an image without Secure Boot.
     pub fn new(architecture: Architecture) -> Self {
-        Self { architecture, image_size: None, secure_boot: false, instance_id: None, allow_disk_in_use: false, file: false }
+        Self {
+            architecture,
+            image_size: None,
+            secure_boot: false,
+            instance_id: None,
+            allow_disk_in_use: false,
+            file: false,
+        }
     }
 
     /// A regular file may stand for the disk, and the architecture is not looked at.
@@ -130,7 +137,9 @@ pub enum Refusal {
     #[error("Secure Boot is on, and the image is not signed for it")]
     SecureBoot,
     /// Talos would take the instance's user_data for its configuration.
-    #[error("the instance's user_data is {0}: Talos would read it as its configuration and never reach maintenance mode")]
+    #[error(
+        "the instance's user_data is {0}: Talos would read it as its configuration and never reach maintenance mode"
+    )]
     UserData(String),
 }
 
@@ -139,9 +148,15 @@ impl Refusal {
     pub fn hint(&self) -> String {
         let text = match self {
             Self::NoRoot(_) => "log in as root, or allow the user `sudo -n` (NOPASSWD); OCI's `ubuntu` and `opc` may",
-            Self::MissingTool(_) | Self::PoorDd => "use a rescue system with coreutils or busybox (any Ubuntu, Debian, Oracle Linux or Alpine)",
-            Self::WrongArchitecture { .. } => "set `architecture` of the image to that of the shape: arm64 for A1 and A2 (Ampere), amd64 for all others",
-            Self::NoSuchDisk(_) => "run `lsblk` there and set flash.disk; a boot volume attached to a helper is often /dev/sdb",
+            Self::MissingTool(_) | Self::PoorDd => {
+                "use a rescue system with coreutils or busybox (any Ubuntu, Debian, Oracle Linux or Alpine)"
+            }
+            Self::WrongArchitecture { .. } => {
+                "set `architecture` of the image to that of the shape: arm64 for A1 and A2 (Ampere), amd64 for all others"
+            }
+            Self::NoSuchDisk(_) => {
+                "run `lsblk` there and set flash.disk; a boot volume attached to a helper is often /dev/sdb"
+            }
             Self::NotABlockDevice(_) => "set flash.disk to a disk such as /dev/sda",
             Self::Partition { whole, .. } => return format!("set flash.disk to /dev/{whole}"),
             Self::ReadOnly(_) => "attach the volume read/write (OCI console: attached volume, access)",
@@ -152,9 +167,13 @@ impl Refusal {
             }
             Self::Mounted { .. } => "unmount it, or is this the wrong disk?",
             Self::Swap { .. } => "swapoff it, or is this the wrong disk?",
-            Self::Held { .. } => "stop what stands on it (vgchange -an, mdadm --stop, cryptsetup close), or is this the wrong disk?",
+            Self::Held { .. } => {
+                "stop what stands on it (vgchange -an, mdadm --stop, cryptsetup close), or is this the wrong disk?"
+            }
             Self::Open { .. } => "wait for that process or stop it: it may be an earlier flash",
-            Self::SecureBoot => "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image",
+            Self::SecureBoot => {
+                "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image"
+            }
             Self::UserData(_) => {
                 "user_data can only be set at launch: create the instance without user_data (or with the Talos machine configuration as user_data), then flash"
             }
@@ -229,7 +248,12 @@ fn use_of(disk: &Disk) -> Vec<Refusal> {
     }
     let mut found = Vec::new();
     if !disk.mounts.is_empty() {
-        let mounts = disk.mounts.iter().map(|mount| format!("{} on {}", mount.device, mount.point)).collect::<Vec<_>>().join(", ");
+        let mounts = disk
+            .mounts
+            .iter()
+            .map(|mount| format!("{} on {}", mount.device, mount.point))
+            .collect::<Vec<_>>()
+            .join(", ");
         found.push(Refusal::Mounted { disk: path(), mounts });
     }
     if !disk.swaps.is_empty() {
@@ -247,8 +271,10 @@ fn use_of(disk: &Disk) -> Vec<Refusal> {
 /// What holds for the machine that boots the disk, as far as the shell is that machine.
 fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
-    let proven_other = matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
-    let proven_same = matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id == wanted);
+    let proven_other =
+        matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
+    let proven_same =
+        matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id == wanted);
     let image = match requirements.architecture {
         Architecture::Arm64 => "aarch64",
         Architecture::Amd64 => "x86_64",

@@ -18,21 +18,14 @@ use super::{SessionError, Target};
 /// `host:port` as one writes it.
 pub(super) fn address(target: &Target) -> String {
     let host = bare(&target.host);
-    if host.contains(':') {
-        format!("[{host}]:{}", target.port)
-    } else {
-        format!("{host}:{}", target.port)
-    }
+    if host.contains(':') { format!("[{host}]:{}", target.port) } else { format!("{host}:{}", target.port) }
 }
 
 /// Connects until a host key is trusted; gives the handle and that key as an OpenSSH line.
 ///
 /// A `SHA256:` pin does not say of which type the key is, and a server shows only the first type that we offer: so after
 /// a mismatch the other types are asked for, one connection each.
-pub(super) async fn open(
-    target: &Target,
-    deadline: Deadline,
-) -> Result<(Handle<Client>, String), SessionError> {
+pub(super) async fn open(target: &Target, deadline: Deadline) -> Result<(Handle<Client>, String), SessionError> {
     let trust = Trust::new(&target.host_key, bare(&target.host), target.port)?;
     let mut first = None;
     for algorithms in trust.offers() {
@@ -43,9 +36,7 @@ pub(super) async fn open(
         }
     }
     // `offers` is never empty, so there is a first error; the fallback keeps this total.
-    Err(first.unwrap_or_else(|| SessionError::Lost {
-        address: address(target),
-    }))
+    Err(first.unwrap_or_else(|| SessionError::Lost { address: address(target) }))
 }
 
 /// A moment, and how far away it was at the start (for messages).
@@ -67,14 +58,9 @@ async fn attempt(
     deadline: Deadline,
 ) -> Result<(Handle<Client>, String), Failed> {
     let address = address(target);
-    let stream = dial(target, &address, deadline.until)
-        .await
-        .map_err(Failed::Final)?;
+    let stream = dial(target, &address, deadline.until).await.map_err(Failed::Final)?;
     let seen = Arc::new(Mutex::new(None));
-    let client = Client {
-        trust: trust.clone(),
-        seen: Arc::clone(&seen),
-    };
+    let client = Client { trust: trust.clone(), seen: Arc::clone(&seen) };
     let handshake = russh::client::connect_stream(Arc::new(config(algorithms)), stream, client);
     let result = timeout_at(deadline.until, handshake).await;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -84,31 +70,22 @@ async fn attempt(
             Err(Failed::OtherKeyMayDo(trust.error(&address, &key, verdict)))
         }
         (Ok(Err(source @ russh::Error::NoCommonAlgo { .. })), _) => {
-            Err(Failed::OtherKeyMayDo(SessionError::Handshake {
-                address,
-                source,
-            }))
+            Err(Failed::OtherKeyMayDo(SessionError::Handshake { address, source: Box::new(source) }))
         }
-        (Ok(Err(source)), _) => Err(Failed::Final(SessionError::Handshake { address, source })),
-        (Ok(Ok(_)), None) => Err(Failed::Final(SessionError::Handshake {
-            address,
-            source: russh::Error::UnknownKey,
-        })),
-        (Err(_), _) => Err(Failed::Final(SessionError::timeout(
-            &address,
-            "waiting for the SSH handshake",
-            deadline.total,
-        ))),
+        (Ok(Err(source)), _) => Err(Failed::Final(SessionError::Handshake { address, source: Box::new(source) })),
+        (Ok(Ok(_)), None) => {
+            Err(Failed::Final(SessionError::Handshake { address, source: Box::new(russh::Error::UnknownKey) }))
+        }
+        (Err(_), _) => {
+            Err(Failed::Final(SessionError::timeout(&address, "waiting for the SSH handshake", deadline.total)))
+        }
     }
 }
 
 async fn dial(target: &Target, address: &str, until: Instant) -> Result<TcpStream, SessionError> {
     let host = bare(&target.host);
     let lookup = timeout_at(until, tokio::net::lookup_host((host, target.port))).await;
-    let resolve = |source| SessionError::Resolve {
-        host: host.into(),
-        source,
-    };
+    let resolve = |source| SessionError::Resolve { host: host.into(), source };
     let found: Vec<SocketAddr> = match lookup {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(source)) => return Err(resolve(source)),
@@ -127,19 +104,11 @@ async fn dial(target: &Target, address: &str, until: Instant) -> Result<TcpStrea
         }
     }
     Err(match last {
-        None => resolve(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the name has no address",
-        )),
+        None => resolve(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
         Some(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
-            SessionError::Refused {
-                address: address.into(),
-            }
+            SessionError::Refused { address: address.into() }
         }
-        Some(source) => SessionError::Unreachable {
-            address: address.into(),
-            source,
-        },
+        Some(source) => SessionError::Unreachable { address: address.into(), source },
     })
 }
 
@@ -152,10 +121,7 @@ pub(super) struct Client {
 impl Handler for Client {
     type Error = russh::Error;
 
-    async fn check_server_key(
-        &mut self,
-        presented: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
+    async fn check_server_key(&mut self, presented: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         let key = presented.public_key();
         let verdict = self.trust.judge(&key);
         tracing::debug!(key = describe(&key), ?verdict, "host key");
@@ -193,7 +159,5 @@ fn openssh_line(key: &PublicKey) -> String {
 }
 
 fn bare(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host)
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }

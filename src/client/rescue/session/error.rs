@@ -49,7 +49,7 @@ pub enum SessionError {
         address: String,
         /// The cause.
         #[source]
-        source: russh::Error,
+        source: Box<russh::Error>,
     },
     /// A pin cannot be read.
     #[error("reading the host key pin {pin:?}: {reason}")]
@@ -94,7 +94,7 @@ pub enum SessionError {
         address: String,
         /// The cause.
         #[source]
-        source: russh::keys::Error,
+        source: Box<russh::keys::Error>,
     },
     /// The private key has a passphrase.
     #[error("reading the private key for {user}@{address}: it is encrypted with a passphrase")]
@@ -109,7 +109,7 @@ pub enum SessionError {
     Agent {
         /// The cause.
         #[source]
-        source: russh::keys::Error,
+        source: Box<russh::keys::Error>,
     },
     /// The server wants other proof.
     #[error("logging in as {user} on {address}: the server refused {tried}{accepts}")]
@@ -132,7 +132,7 @@ pub enum SessionError {
         address: String,
         /// The cause.
         #[source]
-        source: russh::Error,
+        source: Box<russh::Error>,
     },
     /// The server opens no channel.
     #[error("{doing} on {address}")]
@@ -143,7 +143,7 @@ pub enum SessionError {
         doing: &'static str,
         /// The cause.
         #[source]
-        source: russh::Error,
+        source: Box<russh::Error>,
     },
     /// The connection ended while a script ran.
     #[error("talking to {address}: the connection was lost")]
@@ -173,11 +173,7 @@ pub enum SessionError {
 
 impl SessionError {
     pub(super) fn timeout(address: &str, doing: &'static str, after: Duration) -> Self {
-        Self::Timeout {
-            address: address.into(),
-            doing,
-            seconds: after.as_secs(),
-        }
+        Self::Timeout { address: address.into(), doing, seconds: after.as_secs() }
     }
 
     /// Whether the same attempt may succeed a little later with nothing changed.
@@ -197,9 +193,7 @@ impl SessionError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Resolve { .. } => hint("check the host name, or give an IP address"),
-            Self::Refused { .. } => {
-                hint("is the rescue system up, and does sshd listen on this port?")
-            }
+            Self::Refused { .. } => hint("is the rescue system up, and does sshd listen on this port?"),
             Self::Unreachable { .. } | Self::Timeout { .. } => hint(
                 "check the address, the security list of the OCI subnet (ingress TCP on the SSH port) and that the machine is running",
             ),
@@ -213,18 +207,14 @@ impl SessionError {
             Self::HostKeyUnknown { .. } => hint(
                 "compare the fingerprint on the machine's console, then pin it with `host_key`, or add the host to known_hosts; `host_key_policy = \"accept-new\"` trusts whatever answers",
             ),
-            Self::HostKeyRevoked { .. } => {
-                hint("this key was revoked on purpose: give the host a new one")
+            Self::HostKeyRevoked { .. } => hint("this key was revoked on purpose: give the host a new one"),
+            Self::BadPrivateKey { .. } => {
+                hint("give the private key itself (OpenSSH or PEM text), not the .pub file and not a path")
             }
-            Self::BadPrivateKey { .. } => hint(
-                "give the private key itself (OpenSSH or PEM text), not the .pub file and not a path",
-            ),
-            Self::EncryptedPrivateKey { .. } => hint(
-                "remove the passphrase (`ssh-keygen -p`), or load the key into an agent and set `agent = true`",
-            ),
-            Self::Agent { .. } => {
-                hint("is SSH_AUTH_SOCK set for terraform, and does `ssh-add -l` list a key?")
+            Self::EncryptedPrivateKey { .. } => {
+                hint("remove the passphrase (`ssh-keygen -p`), or load the key into an agent and set `agent = true`")
             }
+            Self::Agent { .. } => hint("is SSH_AUTH_SOCK set for terraform, and does `ssh-add -l` list a key?"),
             Self::LoginRefused { user, .. } => vec![
                 format!(
                     "is the public key in ~{user}/.ssh/authorized_keys? OCI sets ssh_authorized_keys only at launch"
@@ -233,9 +223,9 @@ impl SessionError {
                     "OCI's Ubuntu images log in as `ubuntu`, Oracle Linux as `opc`, most rescue systems as `root`",
                 ),
             ],
-            Self::Login { .. } | Self::Channel { .. } | Self::Lost { .. } => hint(
-                "look at the rescue system's console; run again, what is done is not done twice",
-            ),
+            Self::Login { .. } | Self::Channel { .. } | Self::Lost { .. } => {
+                hint("look at the rescue system's console; run again, what is done is not done twice")
+            }
             Self::EndedEarly { .. } | Self::TooMuchOutput { .. } => Vec::new(),
         }
     }

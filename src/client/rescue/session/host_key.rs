@@ -14,10 +14,7 @@ use super::{HostKeyPolicy, SessionError};
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
     Pins(Vec<Pin>),
-    Known {
-        trusted: Vec<PublicKey>,
-        revoked: Vec<PublicKey>,
-    },
+    Known { trusted: Vec<PublicKey>, revoked: Vec<PublicKey> },
     Any,
 }
 
@@ -50,10 +47,7 @@ impl Trust {
                     .filter(|line| !line.is_empty() && !line.starts_with('#'));
                 let pins = lines.map(pin).collect::<Result<Vec<_>, _>>()?;
                 if pins.is_empty() {
-                    return Err(SessionError::BadPin {
-                        pin: String::new(),
-                        reason: "it is empty".into(),
-                    });
+                    return Err(SessionError::BadPin { pin: String::new(), reason: "it is empty".into() });
                 }
                 Ok(Self::Pins(pins))
             }
@@ -69,11 +63,7 @@ impl Trust {
                     Pin::Fingerprint(print) => key.fingerprint(print.algorithm()) == *print,
                     Pin::Key(pinned) => same(pinned),
                 });
-                if hit {
-                    Verdict::Trusted
-                } else {
-                    Verdict::Mismatch
-                }
+                if hit { Verdict::Trusted } else { Verdict::Mismatch }
             }
             Self::Known { revoked, .. } if revoked.iter().any(same) => Verdict::Revoked,
             Self::Known { trusted, .. } if trusted.is_empty() => Verdict::Unknown,
@@ -93,30 +83,18 @@ impl Trust {
             Self::Known { trusted, .. } => trusted.iter().map(PublicKey::algorithm).collect(),
             Self::Pins(pins) => pins
                 .iter()
-                .filter_map(|pin| {
-                    if let Pin::Key(key) = pin {
-                        Some(key.algorithm())
-                    } else {
-                        None
-                    }
-                })
+                .filter_map(|pin| if let Pin::Key(key) = pin { Some(key.algorithm()) } else { None })
                 .collect(),
         };
-        let (first, rest): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|family| known.iter().any(|k| same_family(k, family)));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|family| known.iter().any(|k| same_family(k, family)));
         let preferred = [first, rest].concat();
-        let by_fingerprint = matches!(self, Self::Pins(pins) if pins.iter().any(|pin| matches!(pin, Pin::Fingerprint(_))));
+        let by_fingerprint =
+            matches!(self, Self::Pins(pins) if pins.iter().any(|pin| matches!(pin, Pin::Fingerprint(_))));
         if !by_fingerprint {
             return vec![preferred];
         }
-        let of = |wanted: fn(&Algorithm) -> bool| {
-            preferred
-                .iter()
-                .filter(|a| wanted(a))
-                .cloned()
-                .collect::<Vec<_>>()
-        };
+        let of = |wanted: fn(&Algorithm) -> bool| preferred.iter().filter(|a| wanted(a)).cloned().collect::<Vec<_>>();
         let (ecdsa, rsa) = (of(is_ecdsa), of(is_rsa));
         vec![preferred, ecdsa, rsa]
     }
@@ -126,11 +104,9 @@ impl Trust {
         match verdict {
             Verdict::Unknown => SessionError::HostKeyUnknown { address, presented },
             Verdict::Revoked => SessionError::HostKeyRevoked { address, presented },
-            Verdict::Mismatch | Verdict::Trusted => SessionError::HostKeyMismatch {
-                address,
-                presented,
-                expected: self.expected(),
-            },
+            Verdict::Mismatch | Verdict::Trusted => {
+                SessionError::HostKeyMismatch { address, presented, expected: self.expected() }
+            }
         }
     }
 
@@ -156,15 +132,10 @@ pub(super) fn describe(key: &PublicKey) -> String {
 }
 
 fn pin(text: &str) -> Result<Pin, SessionError> {
-    let bad = |reason: String| SessionError::BadPin {
-        pin: text.to_owned(),
-        reason,
-    };
+    let bad = |reason: String| SessionError::BadPin { pin: text.to_owned(), reason };
     if text.starts_with("SHA256:") || text.starts_with("SHA512:") {
         // ssh-keygen prints no padding, copies from other tools sometimes carry it.
-        return Fingerprint::from_str(text.trim_end_matches('='))
-            .map(Pin::Fingerprint)
-            .map_err(|e| bad(e.to_string()));
+        return Fingerprint::from_str(text.trim_end_matches('=')).map(Pin::Fingerprint).map_err(|e| bad(e.to_string()));
     }
     if text.starts_with("MD5:") {
         return Err(bad("MD5 fingerprints prove nothing any more".into()));
@@ -172,31 +143,17 @@ fn pin(text: &str) -> Result<Pin, SessionError> {
     // `ssh-keyscan` puts the host before the key.
     let words: Vec<&str> = text.split_whitespace().collect();
     let at = usize::from(
-        words.len() >= 3
-            && Algorithm::from_str(words[0]).map_or(true, |a| matches!(a, Algorithm::Other(_))),
+        words.len() >= 3 && Algorithm::from_str(words[0]).map_or(true, |a| matches!(a, Algorithm::Other(_))),
     );
-    let key = words
-        .get(at..(at + 2).min(words.len()))
-        .unwrap_or_default()
-        .join(" ");
-    PublicKey::from_openssh(&key)
-        .map(Pin::Key)
-        .map_err(|e| bad(e.to_string()))
+    let key = words.get(at..(at + 2).min(words.len())).unwrap_or_default().join(" ");
+    PublicKey::from_openssh(&key).map(Pin::Key).map_err(|e| bad(e.to_string()))
 }
 
 /// Reads `known_hosts` as sshd(8) describes it; lines that cannot be read, and certificate authorities, are passed over.
 fn known(text: &str, host: &str, port: u16) -> Trust {
-    let name = if port == 22 {
-        host.to_lowercase()
-    } else {
-        format!("[{}]:{port}", host.to_lowercase())
-    };
+    let name = if port == 22 { host.to_lowercase() } else { format!("[{}]:{port}", host.to_lowercase()) };
     let (mut trusted, mut revoked) = (Vec::new(), Vec::new());
-    for entry in text
-        .lines()
-        .flat_map(|line| KnownHosts::new(line).flatten())
-        .filter(|entry| speaks_of(entry, &name))
-    {
+    for entry in text.lines().flat_map(|line| KnownHosts::new(line).flatten()).filter(|entry| speaks_of(entry, &name)) {
         match entry.marker() {
             None => trusted.push(entry.public_key().clone()),
             Some(Marker::Revoked) => revoked.push(entry.public_key().clone()),
@@ -210,18 +167,12 @@ fn speaks_of(entry: &Entry, name: &str) -> bool {
     match entry.host_patterns() {
         HostPatterns::HashedName { salt, hash } => {
             // HMAC takes a key of any length.
-            Hmac::<Sha1>::new_from_slice(salt)
-                .is_ok_and(|mac| mac.chain_update(name).verify_slice(hash).is_ok())
+            Hmac::<Sha1>::new_from_slice(salt).is_ok_and(|mac| mac.chain_update(name).verify_slice(hash).is_ok())
         }
         HostPatterns::Patterns(patterns) => {
-            let (no, yes): (Vec<&String>, Vec<&String>) = patterns
-                .iter()
-                .partition(|pattern| pattern.starts_with('!'));
-            yes.iter()
-                .any(|pattern| glob(pattern.to_lowercase().as_bytes(), name.as_bytes()))
-                && !no
-                    .iter()
-                    .any(|pattern| glob(pattern[1..].to_lowercase().as_bytes(), name.as_bytes()))
+            let (no, yes): (Vec<&String>, Vec<&String>) = patterns.iter().partition(|pattern| pattern.starts_with('!'));
+            yes.iter().any(|pattern| glob(pattern.to_lowercase().as_bytes(), name.as_bytes()))
+                && !no.iter().any(|pattern| glob(pattern[1..].to_lowercase().as_bytes(), name.as_bytes()))
         }
     }
 }
@@ -229,12 +180,7 @@ fn speaks_of(entry: &Entry, name: &str) -> bool {
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern.split_first(), name.split_first()) {
         (None, None) => true,
-        (Some((b'*', rest)), _) => {
-            glob(rest, name)
-                || name
-                    .split_first()
-                    .is_some_and(|(_, tail)| glob(pattern, tail))
-        }
+        (Some((b'*', rest)), _) => glob(rest, name) || name.split_first().is_some_and(|(_, tail)| glob(pattern, tail)),
         (Some((b'?', rest)), Some((_, tail))) => glob(rest, tail),
         (Some((p, rest)), Some((n, tail))) => p == n && glob(rest, tail),
         _ => false,
@@ -255,12 +201,8 @@ fn is_ecdsa(algorithm: &Algorithm) -> bool {
 
 /// What we accept, best first; RSA only with SHA-2 signatures.
 fn families() -> Vec<Algorithm> {
-    let ecdsa = [
-        EcdsaCurve::NistP256,
-        EcdsaCurve::NistP384,
-        EcdsaCurve::NistP521,
-    ]
-    .map(|curve| Algorithm::Ecdsa { curve });
+    let ecdsa =
+        [EcdsaCurve::NistP256, EcdsaCurve::NistP384, EcdsaCurve::NistP521].map(|curve| Algorithm::Ecdsa { curve });
     let rsa = [HashAlg::Sha512, HashAlg::Sha256].map(|hash| Algorithm::Rsa { hash: Some(hash) });
     [vec![Algorithm::Ed25519], ecdsa.to_vec(), rsa.to_vec()].concat()
 }
@@ -270,10 +212,8 @@ mod tests {
     use super::*;
 
     // Keys and hashed line as in the tests of OpenSSH clients: nothing secret about a public key.
-    const A: &str =
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
-    const B: &str =
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
+    const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
     const HASHED_B: &str = "|1|O33ESRMWPVkMYIwJ1Uw+n877jTo=|nuuC5vEqXlEZ/8BXQR7m619W6Ak= ";
 
     fn key(line: &str) -> PublicKey {
@@ -281,9 +221,7 @@ mod tests {
     }
 
     fn judge(policy: &HostKeyPolicy, host: &str, port: u16, presented: &str) -> Verdict {
-        Trust::new(policy, host, port)
-            .unwrap()
-            .judge(&key(presented))
+        Trust::new(policy, host, port).unwrap().judge(&key(presented))
     }
 
     fn pinned(pin: &str) -> HostKeyPolicy {
@@ -309,21 +247,8 @@ mod tests {
 
     #[test]
     fn a_pin_that_cannot_be_read_is_an_error() {
-        for bad in [
-            "",
-            "SHA256:short",
-            "MD5:aa:bb",
-            "ssh-ed25519",
-            "ssh-ed25519 AAAA",
-            "hello there you",
-        ] {
-            assert!(
-                matches!(
-                    Trust::new(&pinned(bad), "h", 22),
-                    Err(SessionError::BadPin { .. })
-                ),
-                "{bad:?}"
-            );
+        for bad in ["", "SHA256:short", "MD5:aa:bb", "ssh-ed25519", "ssh-ed25519 AAAA", "hello there you"] {
+            assert!(matches!(Trust::new(&pinned(bad), "h", 22), Err(SessionError::BadPin { .. })), "{bad:?}");
         }
     }
 
@@ -335,12 +260,7 @@ mod tests {
             (format!("h {A}"), "h", 2222, Verdict::Unknown),
             (format!("[h]:2222 {A}"), "h", 2222, Verdict::Trusted),
             (format!("x,h {A}"), "h", 22, Verdict::Trusted),
-            (
-                format!("*.example.org {A}"),
-                "a.example.org",
-                22,
-                Verdict::Trusted,
-            ),
+            (format!("*.example.org {A}"), "a.example.org", 22, Verdict::Trusted),
             (format!("*,!h {A}"), "h", 22, Verdict::Unknown),
             (format!("10.0.0.? {A}"), "10.0.0.7", 22, Verdict::Trusted),
             (format!("h {B}"), "h", 22, Verdict::Mismatch),
@@ -352,11 +272,7 @@ mod tests {
             (String::new(), "h", 22, Verdict::Unknown),
         ];
         for (text, host, port, expected) in table {
-            assert_eq!(
-                judge(&HostKeyPolicy::KnownHosts(text.clone()), host, port, A),
-                expected,
-                "{text}"
-            );
+            assert_eq!(judge(&HostKeyPolicy::KnownHosts(text.clone()), host, port, A), expected, "{text}");
         }
         let hashed = HostKeyPolicy::KnownHosts(format!("{HASHED_B}{B}"));
         assert_eq!(judge(&hashed, "example.com", 22, B), Verdict::Trusted);

@@ -67,26 +67,10 @@ pub(super) fn pump(channel: Channel<Msg>, address: Arc<str>) -> Process {
     let (chunk_sender, chunks) = mpsc::unbounded_channel();
     let (end_sender, ended) = watch::channel(None);
     let waiting = Arc::new(AtomicUsize::new(0));
-    tokio::spawn(read(
-        reader,
-        Arc::clone(&writer),
-        chunk_sender,
-        Arc::clone(&waiting),
-        end_sender,
-    ));
+    tokio::spawn(read(reader, Arc::clone(&writer), chunk_sender, Arc::clone(&waiting), end_sender));
     Process {
-        input: Input {
-            writer,
-            ended: ended.clone(),
-            address: Arc::clone(&address),
-        },
-        output: Lines {
-            chunks,
-            waiting,
-            partial: Vec::new(),
-            ended,
-            address,
-        },
+        input: Input { writer, ended: ended.clone(), address: Arc::clone(&address) },
+        output: Lines { chunks, waiting, partial: Vec::new(), ended, address },
     }
 }
 
@@ -116,9 +100,7 @@ async fn read(
             }
             Some(ChannelMsg::ExtendedData { data, ext: 1 }) => keep_tail(&mut stderr, &data),
             Some(ChannelMsg::ExitStatus { exit_status }) => ending = Ending::Exited(exit_status),
-            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                ending = Ending::Signalled(format!("{signal_name:?}"))
-            }
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => ending = Ending::Signalled(format!("{signal_name:?}")),
             Some(_) => {}
         }
     }
@@ -162,9 +144,7 @@ impl Input {
         if self.ended.borrow().is_some() {
             return Ok(());
         }
-        self.writer.eof().await.map_err(|_| SessionError::Lost {
-            address: self.address.to_string(),
-        })
+        self.writer.eof().await.map_err(|_| SessionError::Lost { address: self.address.to_string() })
     }
 }
 
@@ -208,10 +188,7 @@ impl Lines {
             if stdout.len() > OUTPUT_LIMIT {
                 return Err(ended_early(
                     &self.address,
-                    Some(End {
-                        ending: Ending::TooMuchOutput,
-                        stderr: String::new(),
-                    }),
+                    Some(End { ending: Ending::TooMuchOutput, stderr: String::new() }),
                 ));
             }
             self.waiting.fetch_sub(chunk.len(), Ordering::Relaxed);
@@ -224,11 +201,7 @@ impl Lines {
                 return Err(ended_early(&self.address, Some(end)));
             }
         };
-        Ok(Output {
-            status,
-            stdout: String::from_utf8_lossy(&stdout).into_owned(),
-            stderr: end.stderr,
-        })
+        Ok(Output { status, stdout: String::from_utf8_lossy(&stdout).into_owned(), stderr: end.stderr })
     }
 
     fn take(&mut self, chunk: &Bytes) {
@@ -238,16 +211,8 @@ impl Lines {
 
     async fn end(&mut self) -> End {
         // The reading task always reports before it goes; if it was killed with its runtime, that is a lost connection.
-        let lost = || End {
-            ending: Ending::Lost,
-            stderr: String::new(),
-        };
-        self.ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|end| end.clone())
-            .unwrap_or_else(lost)
+        let lost = || End { ending: Ending::Lost, stderr: String::new() };
+        self.ended.wait_for(Option::is_some).await.ok().and_then(|end| end.clone()).unwrap_or_else(lost)
     }
 }
 
@@ -265,37 +230,17 @@ impl fmt::Display for Ending {
 fn ended_early(address: &str, end: Option<End>) -> SessionError {
     let address = address.to_owned();
     match end {
-        None
-        | Some(End {
-            ending: Ending::Lost,
-            ..
-        }) => SessionError::Lost { address },
-        Some(End {
-            ending: Ending::TooMuchOutput,
-            ..
-        }) => SessionError::TooMuchOutput {
-            address,
-            limit: OUTPUT_LIMIT,
-        },
+        None | Some(End { ending: Ending::Lost, .. }) => SessionError::Lost { address },
+        Some(End { ending: Ending::TooMuchOutput, .. }) => SessionError::TooMuchOutput { address, limit: OUTPUT_LIMIT },
         Some(End { ending, stderr }) => {
-            let said = if stderr.is_empty() {
-                String::new()
-            } else {
-                format!(": {stderr}")
-            };
-            SessionError::EndedEarly {
-                address,
-                ending: ending.to_string(),
-                said,
-            }
+            let said = if stderr.is_empty() { String::new() } else { format!(": {stderr}") };
+            SessionError::EndedEarly { address, ending: ending.to_string(), said }
         }
     }
 }
 
 fn text(line: &[u8]) -> String {
-    String::from_utf8_lossy(line)
-        .trim_end_matches('\r')
-        .to_owned()
+    String::from_utf8_lossy(line).trim_end_matches('\r').to_owned()
 }
 
 /// Output that nobody has read yet, and output of a whole [`super::Session::run`], in bytes.

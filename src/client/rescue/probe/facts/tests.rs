@@ -67,11 +67,16 @@ fn a_complete_answer_is_read() {
 
 #[test]
 fn what_uses_the_disk_is_listed_once() {
-    let facts = with("root=sda1\nmount=sda1 /\nroot_disk=yes\nmount=sda15 /boot/efi\nmount=sda1 /\nswap=/dev/sda2\nholder=dm-0\nopener=12 dd");
+    let facts = with(
+        "root=sda1\nmount=sda1 /\nroot_disk=yes\nmount=sda15 /boot/efi\nmount=sda1 /\nswap=/dev/sda2\nholder=dm-0\nopener=12 dd",
+    );
     let disk = &facts.disk;
     assert_eq!(disk.mounts.len(), 2);
     assert_eq!(disk.mounts[1], Mount { device: "sda15".into(), point: "/boot/efi".into() });
-    assert_eq!((disk.swaps.as_slice(), disk.holders.as_slice()), (["/dev/sda2".to_owned()].as_slice(), ["dm-0".to_owned()].as_slice()));
+    assert_eq!(
+        (disk.swaps.as_slice(), disk.holders.as_slice()),
+        (["/dev/sda2".to_owned()].as_slice(), ["dm-0".to_owned()].as_slice())
+    );
     assert_eq!(disk.openers, ["12 dd"]);
     assert!(disk.holds_root && !facts.is_helper());
 }
@@ -85,7 +90,13 @@ fn a_shell_that_runs_from_another_disk_is_a_helper() {
 
 #[test]
 fn an_answer_without_its_end_is_none() {
-    for text in ["", "bash: sh: command not found", "probe=1\nuid=0\n", &ANSWER.replace("end=1\n", ""), &ANSWER.replace("probe=1\n", "")] {
+    for text in [
+        "",
+        "bash: sh: command not found",
+        "probe=1\nuid=0\n",
+        &ANSWER.replace("end=1\n", ""),
+        &ANSWER.replace("probe=1\n", ""),
+    ] {
         assert_eq!(parse("/dev/sda", text), None, "{text}");
     }
 }
@@ -111,7 +122,9 @@ fn user_data_is_judged_as_talos_would() {
     for (plain, expected) in table {
         let line = match plain {
             None => String::new(),
-            Some(text) if text.is_empty() || text.contains('!') && !text.starts_with('#') => format!("user_data={text}"),
+            Some(text) if text.is_empty() || text.contains('!') && !text.starts_with('#') => {
+                format!("user_data={text}")
+            }
             Some(text) => format!("user_data={}", STANDARD.encode(text)),
         };
         let Imds::Instance { user_data, .. } = with(&line).imds else { panic!("no instance") };

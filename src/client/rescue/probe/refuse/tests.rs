@@ -85,7 +85,8 @@ fn a_talos_configuration_in_user_data_is_welcome() {
 
 #[test]
 fn a_file_stands_for_a_disk_only_in_tests() {
-    let file = parse("/tmp/d", &ANSWER.replace("kind=block", "kind=file\nbytes=1").replace("uid=0", "uid=1000")).unwrap();
+    let file =
+        parse("/tmp/d", &ANSWER.replace("kind=block", "kind=file\nbytes=1").replace("uid=0", "uid=1000")).unwrap();
     assert!(refuse(&file, &requirements()).is_err());
     assert_eq!(refuse(&file, &requirements().on_a_file()), Ok(()));
 }
