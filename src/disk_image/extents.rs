@@ -276,8 +276,10 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
         .all(|chunk| *chunk == ZEROS[..chunk.len()])
 }
 
+/// One slice of all parts. A short one is copied, lest it keep alive the whole block that it was cut from.
 fn join(mut parts: Vec<Bytes>, len: usize) -> Bytes {
     if parts.len() == 1
+        && len >= SHORT
         && let Some(only) = parts.pop()
     {
         return only;
@@ -287,6 +289,8 @@ fn join(mut parts: Vec<Bytes>, len: usize) -> Bytes {
     joined.into()
 }
 
+/// In bytes; copying less than this is not noticed.
+const SHORT: usize = 512 << 10;
 static ZEROS: [u8; GRANULE] = [0; GRANULE];
 
 #[cfg(test)]

@@ -230,6 +230,16 @@ fn a_zstd_window_that_takes_too_much_memory_is_refused() {
 }
 
 #[test]
+fn a_decoder_may_move_between_threads() {
+    let decoder = Decoder::new(DecodeOptions::new(LIMIT));
+    assert!(
+        !std::thread::spawn(move || decoder.is_complete())
+            .join()
+            .unwrap()
+    );
+}
+
+#[test]
 fn finishing_early_is_an_error() {
     let mut decoder = Decoder::new(DecodeOptions::new(LIMIT));
     decoder.push(xz(&disk()).into());

@@ -21,8 +21,14 @@ impl Block {
         self.bytes.len() as u64 + 2 * self.header.raw.unwrap_or(0)
     }
 
-    /// The verified content.
-    pub fn decode(&self) -> Result<Piece, BlockError> {
+    /// Room for the content. Made by the thread that will also free it: allocators keep memory apart by threads.
+    pub fn room(&self) -> Vec<u8> {
+        // One byte more than there should be shows a block that goes on.
+        Vec::with_capacity(self.header.raw.unwrap_or(0) as usize + 1)
+    }
+
+    /// The verified content, in the memory of `out`.
+    pub fn decode(&self, mut out: Vec<u8>) -> Result<Piece, BlockError> {
         let (Some(compressed), Some(raw)) = (self.header.compressed, self.header.raw) else {
             return Err(BlockError::Header { what: "sizes" });
         };
@@ -32,7 +38,11 @@ impl Block {
         if padding.iter().any(|byte| *byte != 0) {
             return Err(BlockError::Padding);
         }
-        let out = self.inflate(&self.bytes[self.header.len..data_end], raw as usize)?;
+        self.inflate(
+            &self.bytes[self.header.len..data_end],
+            raw as usize,
+            &mut out,
+        )?;
         let mut checker = self.check.start();
         checker.update(&out);
         if !checker.matches(check) {
@@ -41,15 +51,13 @@ impl Block {
         Ok(Piece::of(out))
     }
 
-    fn inflate(&self, data: &[u8], raw: usize) -> Result<Vec<u8>, BlockError> {
+    fn inflate(&self, data: &[u8], raw: usize, out: &mut Vec<u8>) -> Result<(), BlockError> {
         let mut decoder = self.header.chain.decoder(self.header.raw)?;
-        // One byte more than there should be shows a block that goes on.
-        let mut out = Vec::with_capacity(raw + 1);
         loop {
             let before = (decoder.total_in(), out.len());
             let rest = &data[before.0 as usize..];
             let status = decoder
-                .process_vec(rest, &mut out, Action::Run)
+                .process_vec(rest, out, Action::Run)
                 .map_err(BlockError::Data)?;
             let ended = matches!(status, Status::StreamEnd);
             if out.len() > raw
@@ -58,7 +66,7 @@ impl Block {
                 return Err(BlockError::Size);
             }
             if ended {
-                return Ok(out);
+                return Ok(());
             }
             if before == (decoder.total_in(), out.len()) {
                 return Err(BlockError::Size);

@@ -68,7 +68,7 @@ impl BlockHeader {
 pub(super) const MAX_LEN: usize = 1024;
 
 /// The largest block decoded at once, in bytes, compressed or not; `xz -0 -T0` makes blocks of 1 MiB.
-const WHOLE_BLOCK: u64 = 3 << 20;
+const WHOLE_BLOCK: u64 = 2 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -62,3 +62,49 @@ impl Memo {
 pub(super) const MEMO_BLOCK: usize = 16 << 10;
 const MAX_BLOCKS: usize = 64;
 const MAX_SIZE: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::disk_image::xz::{block::Block, check::Check, header::BlockHeader, pool::Pool};
+
+    /// A job that has failed, which is neither pending nor zero.
+    fn job() -> Arc<Job> {
+        let header = [0, 0xC0, 1, 1, 0x21, 1, 12, 0];
+        let mut bytes = header.to_vec();
+        bytes.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+        let header = BlockHeader::parse(&bytes).unwrap();
+        bytes.extend_from_slice(&[9; 4]);
+        Pool::new(0).submit(Block {
+            bytes: Bytes::from(bytes),
+            header,
+            check: Check::None,
+        })
+    }
+
+    #[test]
+    fn the_least_recently_used_block_is_forgotten() {
+        let mut memo = Memo::default();
+        for number in 0..MAX_BLOCKS as u8 {
+            memo.put(Box::new([number]), 1, job());
+        }
+        assert!(memo.get(&[0]).is_some());
+        memo.put(Box::new([200]), 1, job());
+        assert!(memo.get(&[0]).is_some() && memo.get(&[1]).is_none() && memo.get(&[200]).is_some());
+        assert_eq!(memo.known.len(), MAX_BLOCKS);
+    }
+
+    #[test]
+    fn large_blocks_push_out_others() {
+        let mut memo = Memo::default();
+        for number in 0..10 {
+            memo.put(Box::new([number]), MAX_SIZE / 4, job());
+            assert!(memo.size() <= MAX_SIZE);
+        }
+        assert!(memo.get(&[9]).is_some() && memo.get(&[5]).is_none());
+        memo.put(Box::new([99]), MAX_SIZE * 2, job());
+        assert!(memo.get(&[99]).is_some() && memo.get(&[9]).is_none());
+    }
+}

@@ -16,6 +16,8 @@ mod memo;
 mod pool;
 mod queue;
 
+use bytes::Bytes;
+
 pub use self::block::BlockError;
 use self::{
     block::Block,
@@ -48,6 +50,8 @@ pub(super) struct Reader {
     pool: Pool,
     queue: Queue,
     memo: Memo,
+    /// Room for a short block that arrived in pieces.
+    joined: Box<[u8]>,
     flags: StreamFlags,
     records: Records,
     /// Of all streams.
@@ -88,6 +92,7 @@ impl Reader {
             pool: Pool::new(threads),
             queue: Queue::default(),
             memo: Memo::default(),
+            joined: vec![0; MEMO_BLOCK].into(),
             flags: StreamFlags { check: Check::None },
             records: Records::default(),
             blocks: 0,
@@ -136,6 +141,7 @@ impl Reader {
         }
     }
 
+    /// Reads one part. Where a part does not say what follows it, a block or the index does.
     fn parse(&mut self, input: &mut Input) -> Result<Parsed, XzError> {
         match std::mem::replace(&mut self.state, State::BlockOrIndex) {
             State::StreamHeader => self.stream_header(input),
@@ -203,32 +209,29 @@ impl Reader {
         self.records.add(unpadded, raw);
         if len > MEMO_BLOCK {
             if let Some(bytes) = input.take(len) {
-                self.queue.push(
-                    self.blocks,
-                    self.pool.submit(Block {
-                        bytes,
-                        header,
-                        check,
-                    }),
-                );
+                let job = self.pool.submit(Block {
+                    bytes,
+                    header,
+                    check,
+                });
+                self.queue.push(self.blocks, job);
             }
             return Ok(Parsed::Progress);
         }
-        let mut joined = [0; MEMO_BLOCK];
-        let key = input.look(len, &mut joined);
+        let key = input.look(len, &mut self.joined);
         if let Some(job) = self.memo.get(key) {
             self.queue.push_known(self.blocks, job);
             input.skip(len);
             return Ok(Parsed::Progress);
         }
         let key: Box<[u8]> = key.into();
-        let block = Block {
-            bytes: bytes::Bytes::copy_from_slice(&key),
+        let bytes = Bytes::copy_from_slice(&key);
+        input.skip(len);
+        let job = self.pool.submit(Block {
+            bytes,
             header,
             check,
-        };
-        input.skip(len);
-        let job = self.pool.submit(block);
+        });
         self.memo.put(key, raw, job.clone());
         self.queue.push(self.blocks, job);
         Ok(Parsed::Progress)

@@ -26,7 +26,7 @@ pub(super) struct Job {
 }
 
 enum JobState {
-    Waiting(Block),
+    Waiting(Block, Vec<u8>),
     Running,
     Done(Piece),
     Failed(Option<BlockError>),
@@ -60,9 +60,9 @@ impl Pool {
     /// Has a block decoded.
     pub fn submit(&mut self, block: Block) -> Arc<Job> {
         self.submitted += 1;
-        let cost = block.cost();
+        let (cost, room) = (block.cost(), block.room());
         let job = Arc::new(Job {
-            state: Mutex::new(JobState::Waiting(block)),
+            state: Mutex::new(JobState::Waiting(block, room)),
             done: Condvar::new(),
             cost,
         });
@@ -116,7 +116,7 @@ impl Job {
             match &mut *state {
                 JobState::Done(piece) => return Ok(piece.clone()),
                 JobState::Failed(error) => return Err(error.take().unwrap_or(BlockError::Thread)),
-                JobState::Waiting(_) | JobState::Running => {
+                JobState::Waiting(..) | JobState::Running => {
                     state = self
                         .done
                         .wait(state)
@@ -127,7 +127,8 @@ impl Job {
     }
 
     fn run(&self) {
-        let JobState::Waiting(block) = std::mem::replace(&mut *self.lock(), JobState::Running)
+        let JobState::Waiting(block, room) =
+            std::mem::replace(&mut *self.lock(), JobState::Running)
         else {
             return;
         };
@@ -135,7 +136,7 @@ impl Job {
             job: self,
             state: JobState::Failed(Some(BlockError::Thread)),
         };
-        outcome.state = match block.decode() {
+        outcome.state = match block.decode(room) {
             Ok(piece) => JobState::Done(piece),
             Err(error) => JobState::Failed(Some(error)),
         };
@@ -156,5 +157,29 @@ impl Drop for Outcome<'_> {
     fn drop(&mut self) {
         *self.job.lock() = std::mem::replace(&mut self.state, JobState::Running);
         self.job.done.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_dies_is_reported_once_and_for_all() {
+        let job = Job {
+            state: Mutex::new(JobState::Running),
+            done: Condvar::new(),
+            cost: 0,
+        };
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| job.wait());
+            drop(Outcome {
+                job: &job,
+                state: JobState::Failed(Some(BlockError::Thread)),
+            });
+            assert!(matches!(waiting.join().unwrap(), Err(BlockError::Thread)));
+        });
+        assert!(job.is_done() && !job.is_zero());
+        assert!(matches!(job.wait(), Err(BlockError::Thread)));
     }
 }

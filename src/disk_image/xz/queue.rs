@@ -60,5 +60,5 @@ impl Queue {
 }
 
 /// In bytes; one more block may be begun just below this.
-const MAX_COST: u64 = 10 << 20;
+const MAX_COST: u64 = 8 << 20;
 const MAX_LEN: usize = 4096;
