@@ -62,10 +62,10 @@ impl Decoder {
             Type::Struct(body) => Ok(Some(self.fields(body, node, aliased)?).filter(has_entries)),
             Type::Unstructured => {
                 self.expect_mapping(node)?;
-                Ok(Some(self.any(node)?).filter(has_entries))
+                Ok(Some(any::unstructured(node)).filter(has_entries))
             }
             Type::Args => Ok(Some(self.args(node)?)),
-            Type::Any => Ok(Some(self.any(node)?)),
+            Type::Any => Ok(Some(any::canonical(node))),
         }
     }
 
@@ -122,7 +122,8 @@ impl Decoder {
     fn map(&mut self, inner: Type, node: &Node, aliased: bool) -> Result<Node, ConfigError> {
         let mut decoded = Vec::new();
         for entry in self.expect_mapping(node)? {
-            let key = entry.key.as_scalar().filter(|key| key.tag != Tag::Null).map_or("", |key| key.text.as_str());
+            // Go drops an entry whose key is null.
+            let Some(key) = entry.key.as_str() else { continue };
             let value = self.within(key, |decoder| decoder.present(inner, &entry.value, aliased))?;
             decoded.push(Entry { key: placed(Node::string(key), entry.key.mark), value });
         }
@@ -134,7 +135,7 @@ impl Decoder {
         static TEXTS: Type = Type::List(&Type::Str, types::ListMerge::Append);
         let mut decoded = Vec::new();
         for entry in self.expect_mapping(node)? {
-            let key = entry.key.as_scalar().map_or("", |key| key.text.as_str());
+            let Some(key) = entry.key.as_str() else { continue };
             let ty = if entry.value.as_sequence().is_some() { TEXTS } else { Type::Str };
             let value = self.within(key, |decoder| decoder.present(ty, &entry.value, false))?;
             decoded.push(Entry { key: placed(Node::string(key), entry.key.mark), value });
@@ -200,10 +201,6 @@ impl Decoder {
             Ok(scalar) => Ok(scalar.map(|scalar| placed(Node::new(Value::Scalar(scalar)), node.mark))),
             Err(expected) => Err(self.error(node.mark, &expected)),
         }
-    }
-
-    fn any(&self, node: &Node) -> Result<Node, ConfigError> {
-        Ok(any::canonical(node))
     }
 
     fn expect_mapping<'a>(&self, node: &'a Node) -> Result<&'a [Entry], ConfigError> {
