@@ -4,7 +4,7 @@
 //! zero. [`super::encode`] fills in what Talos writes for absent fields.
 
 use super::error::ConfigError;
-use super::types::{self, Field, Struct, TextKind, Type};
+use super::types::{self, Field, Kind, Struct, TextKind, Type};
 use super::yaml::{Entry, Mark, Node, Scalar, Tag, Value, integer_value};
 
 mod any;
@@ -14,9 +14,9 @@ pub(super) use any::canonical_float;
 pub(super) use suggest::closest as closest_word;
 
 /// Decodes the content of a document.
-pub(super) fn document(body: &'static Struct, root: &Node) -> Result<Node, ConfigError> {
-    let mut decoder = Decoder { path: String::new(), unknown: None };
-    let node = decoder.fields(body, root, root.origin.alias)?;
+pub(super) fn document(kind: &'static Kind, root: &Node) -> Result<Node, ConfigError> {
+    let mut decoder = Decoder { path: String::new(), unknown: None, since: kind.since };
+    let node = decoder.fields(kind.body, root, root.origin.alias)?;
     match decoder.unknown {
         Some(error) => Err(error),
         None => Ok(node),
@@ -40,6 +40,8 @@ struct Decoder {
     path: String,
     /// The first key nobody knows. Talos complains about those only when all else is well.
     unknown: Option<ConfigError>,
+    /// The release the document's kind came with: later YAML libraries read a few things differently.
+    since: u8,
 }
 
 impl Decoder {
@@ -197,6 +199,10 @@ impl Decoder {
             let hollow = node.as_mapping().is_some_and(<[Entry]>::is_empty);
             return if hollow && kind.is_struct() { Ok(None) } else { Err(self.mismatch(node, "a single value")) };
         };
+        // From v4.0.0-rc.4 on, Go's library takes a bare zero for a duration.
+        if self.since >= 13 && matches!(kind, TextKind::Duration) && node.as_integer() == Some(0) {
+            return Ok(None);
+        }
         match types::text::read(kind, scalar) {
             Ok(scalar) => Ok(scalar.map(|scalar| placed(Node::new(Value::Scalar(scalar)), node.mark))),
             Err(expected) => Err(self.error(node.mark, &expected)),

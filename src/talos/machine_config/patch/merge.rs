@@ -116,9 +116,11 @@ fn list(
         ListMerge::Append if mode.replace => return Ok(Some(right.clone())),
         ListMerge::Append => merged.extend(items.iter().cloned()),
         ListMerge::ReplaceBy(key) => {
+            // Only what was there before is replaced, and of equals the last.
+            let before = merged.len();
             for item in items {
-                match merged.iter_mut().find(|left| same_key(left, item, key)) {
-                    Some(slot) => *slot = item.clone(),
+                match merged[..before].iter().rposition(|left| same_key(left, item, key)) {
+                    Some(position) => merged[position] = item.clone(),
                     None => merged.push(item.clone()),
                 }
             }

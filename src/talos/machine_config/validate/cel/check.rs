@@ -16,7 +16,7 @@ impl Type {
             Self::Null => "null".into(),
             Self::Duration => "google.protobuf.Duration".into(),
             Self::Timestamp => "google.protobuf.Timestamp".into(),
-            Self::Type => "type".into(),
+            Self::Meta => "type".into(),
             Self::Dyn => "dyn".into(),
             Self::Strings => "list(string)".into(),
             Self::List(item) => format!("list({})", item.name()),
@@ -164,7 +164,8 @@ impl Checker {
             return result;
         }
         let types = arguments.iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>()?;
-        if !METHODS.contains(&name) && !(self.has_optionals() && OPTIONAL_METHODS.contains(&name)) {
+        let known = METHODS.contains(&name) || (self.has_optionals() && OPTIONAL_METHODS.contains(&name));
+        if !known {
             return Err(undeclared(name));
         }
         member(&target, name, &types).ok_or_else(|| no_overload(name, &[vec![target], types].concat()))
@@ -270,7 +271,7 @@ fn global(name: &str, types: &[Type]) -> Option<Type> {
         "bool" => from(&[Bool, String], Bool),
         "timestamp" => from(&[String, Int, Timestamp], Timestamp),
         "duration" => from(&[String, Int, Duration], Duration),
-        "type" => (types.len() == 1).then_some(Type::Type),
+        "type" => (types.len() == 1).then_some(Type::Meta),
         "dyn" => (types.len() == 1).then_some(Dyn),
         "matches" | "glob" => matches!(types, [a, b] if a.fits(&String) && b.fits(&String)).then_some(Bool),
         "mac" => from(&[Bytes], String),
@@ -357,7 +358,7 @@ fn constant(environment: Environment, name: &str) -> Option<Type> {
     if CLASSES.contains(&name) && matches!(environment, Environment::OomTrigger | Environment::OomScoring) {
         return Some(Type::Int);
     }
-    (TYPES.contains(&name) || name == "type").then_some(Type::Type)
+    (TYPES.contains(&name) || name == "type").then_some(Type::Meta)
 }
 
 /// `memory_some_avg10`, `d_qos_memory_full_total` and their like.
