@@ -8,6 +8,9 @@ pub mod wire;
 /// 2. Terraform plugin protocol 6; knows no Talos.
 pub mod tfplugin;
 
+/// 2. YAML trees with Go's typing rules; knows no Talos.
+pub mod yaml;
+
 /// 3. Talos' own nouns; pure.
 pub mod talos;
 

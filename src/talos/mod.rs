@@ -5,3 +5,21 @@ pub mod secret;
 
 /// Machine configurations: parse, validate, patch, generate, hash, compare.
 pub mod machine_config;
+
+/// Talos releases and what differs between them.
+pub mod version;
+
+/// Image Factory schematics and their ids.
+pub mod schematic;
+
+/// Image Factory URLs and installer references.
+pub mod image;
+
+/// A cluster's secrets: talsecret.yaml and its relatives.
+pub mod secrets;
+
+/// Certificates and keys.
+pub mod pki;
+
+/// talosconfig files and client credentials.
+pub mod talosconfig;

@@ -114,7 +114,8 @@ impl Decoder {
             match value {
                 Some(value) => decoded.push(value),
                 // Go keeps a null only where the type has one, and drops it elsewhere.
-                None if item.is_null() && !matches!(inner, Type::Pointer(_) | Type::Any | Type::List(..) | Type::Map(_)) => {}
+                None if item.is_null()
+                    && !matches!(inner, Type::Pointer(_) | Type::Any | Type::List(..) | Type::Map(_)) => {}
                 None => decoded.push(placed(zero(inner), item.mark)),
             }
         }
@@ -170,9 +171,12 @@ impl Decoder {
         let value = match &node.value {
             Value::Scalar(Scalar { tag: Tag::Int, text }) => integer_value(text),
             // Go cuts a number with a fraction.
-            Value::Scalar(Scalar { tag: Tag::Float, text }) => {
-                text.replace('_', "").parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value.trunc() as i128)
-            }
+            Value::Scalar(Scalar { tag: Tag::Float, text }) => text
+                .replace('_', "")
+                .parse::<f64>()
+                .ok()
+                .filter(|value| value.is_finite())
+                .map(|value| value.trunc() as i128),
             _ => None,
         };
         match value {

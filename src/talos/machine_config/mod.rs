@@ -23,7 +23,7 @@ pub mod yaml;
 use std::fmt;
 
 pub use accessors::{DocumentId, ExtensionService, MachineType};
-pub use diff::{Change, ChangeKind};
+pub use diff::{Change, ChangeKind, Leaf};
 pub use document::Document;
 pub use error::ConfigError;
 pub use hash::HashOptions;

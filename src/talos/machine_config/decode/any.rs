@@ -42,7 +42,11 @@ pub(in crate::talos::machine_config) fn canonical_float(text: &str) -> String {
         _ => {}
     }
     let Ok(value) = plain.parse::<f64>() else { return text.to_owned() };
-    let exponent = if value == 0.0 { 0 } else { format!("{value:e}").rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0) };
+    let exponent = if value == 0.0 {
+        0
+    } else {
+        format!("{value:e}").rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0)
+    };
     if (-4..21).contains(&exponent) {
         return format!("{value}");
     }

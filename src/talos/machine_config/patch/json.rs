@@ -89,7 +89,11 @@ fn scalar_to_json(scalar: &Scalar, yaml_1_1: bool) -> Result<Json, String> {
         },
         Tag::Float => {
             let value: f64 = scalar.text.replace('_', "").parse().map_err(|_| "an infinite number cannot be JSON")?;
-            if value.fract() == 0.0 && value.abs() < 1e15 { number(&format!("{value:.0}"))? } else { number(&value.to_string())? }
+            if value.fract() == 0.0 && value.abs() < 1e15 {
+                number(&format!("{value:.0}"))?
+            } else {
+                number(&value.to_string())?
+            }
         }
         Tag::Str if yaml_1_1 => match scalar.text.as_str() {
             "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Json::Bool(true),

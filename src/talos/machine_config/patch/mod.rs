@@ -175,12 +175,14 @@ impl Patch {
 impl Patched {
     fn merge(&mut self, index: usize, selectors: Vec<Step>, documents: Vec<Document>) -> Result<(), PatchError> {
         // What is deleted from the v1alpha1 document comes first, then its own patch, then the rest in order.
-        let (first, rest): (Vec<Step>, Vec<Step>) = selectors.into_iter().partition(|step| step.selector.kind == "v1alpha1");
+        let (first, rest): (Vec<Step>, Vec<Step>) =
+            selectors.into_iter().partition(|step| step.selector.kind == "v1alpha1");
         for step in &first {
             self.delete(index, &step.selector)?;
         }
         let mut rest = rest.into_iter().peekable();
-        let (main, others): (Vec<_>, Vec<_>) = documents.into_iter().enumerate().partition(|(_, doc)| doc.is_v1alpha1());
+        let (main, others): (Vec<_>, Vec<_>) =
+            documents.into_iter().enumerate().partition(|(_, doc)| doc.is_v1alpha1());
         for (_, document) in main {
             self.merge_document(index, document)?;
         }
@@ -224,7 +226,8 @@ impl Patched {
         let named = selector.name.as_deref().map(|name| format!("/{name}")).unwrap_or_default();
         let Some(position) = position else {
             // Talos up to 1.13 panics here, 1.14 skips it in silence.
-            self.warnings.push(format!("patch {index} deletes from document {}{named}, which does not exist", selector.kind));
+            self.warnings
+                .push(format!("patch {index} deletes from document {}{named}, which does not exist", selector.kind));
             return Ok(());
         };
         if selector.path.is_empty() {
@@ -252,7 +255,8 @@ impl Patched {
             return Ok(());
         };
         let fail = |index| move |message| PatchError::Json { index, message };
-        let (first, last) = (patches.first().map_or(0, |(index, _)| *index), patches.last().map_or(0, |(index, _)| *index));
+        let (first, last) =
+            (patches.first().map_or(0, |(index, _)| *index), patches.last().map_or(0, |(index, _)| *index));
         let mut content = match document.source() {
             Some(source) => json::from_yaml(source, !document.is_verbatim()),
             None => json::from_yaml(&document.written(), false),

@@ -1,0 +1,153 @@
+//! A machine configuration as a node holds it: the text, and what the pretend machine acts on.
+
+use std::net::IpAddr;
+
+use crate::talos::machine_config::{MachineConfig, MachineType, Mode, Severity};
+
+/// A configuration that was accepted.
+#[derive(Clone)]
+pub struct Config {
+    /// The text as it was sent.
+    pub text: String,
+    /// It parsed.
+    pub parsed: MachineConfig,
+}
+
+impl Config {
+    /// Reads a configuration as `configloader.NewFromBytes` does.
+    pub fn load(text: &[u8]) -> Result<Self, String> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        let parsed = MachineConfig::parse(&text).map_err(|error| error.to_string())?;
+        Ok(Self { text, parsed })
+    }
+
+    /// Validates as the node does; an installed machine never needs an install section, which is what the cloud mode
+    /// means too. Answers the warnings.
+    pub fn validate(&self) -> Result<Vec<String>, String> {
+        let problems = self.parsed.validate(Mode::Cloud);
+        let errors: Vec<_> =
+            problems.iter().filter(|p| p.severity == Severity::Error).map(|p| format!("\t* {}\n", p.message)).collect();
+        if !errors.is_empty() {
+            // The shape of hashicorp/go-multierror, which Talos prints here.
+            let count = if errors.len() == 1 { "1 error".to_owned() } else { format!("{} errors", errors.len()) };
+            return Err(format!("{count} occurred:\n{}\n", errors.concat()));
+        }
+        Ok(problems.into_iter().map(|problem| problem.message).collect())
+    }
+
+    /// Whether there is a v1alpha1 document.
+    pub fn is_complete(&self) -> bool {
+        self.parsed.v1alpha1().is_some()
+    }
+
+    /// Whether it makes the machine a control plane node.
+    pub fn is_control_plane(&self) -> bool {
+        matches!(self.parsed.machine_type(), Some(MachineType::ControlPlane | MachineType::Init))
+    }
+
+    /// `worker`, `controlplane`, or `partial`.
+    pub fn kind(&self) -> &'static str {
+        match (self.is_complete(), self.is_control_plane()) {
+            (false, _) => "partial",
+            (true, true) => "controlplane",
+            (true, false) => "worker",
+        }
+    }
+
+    /// The environment of an extension service, when it is configured.
+    pub fn extension_environment(&self, name: &str) -> Option<Vec<String>> {
+        let services = self.parsed.extension_services();
+        services.into_iter().find(|service| service.name == name).map(|service| service.environment)
+    }
+
+    /// A value of a text field by path.
+    pub fn text_at(&self, path: &str) -> Option<String> {
+        Some(self.parsed.get(path)?.as_str()?.to_owned()).filter(|text| !text.is_empty())
+    }
+
+    /// Additional names of the API certificate, as addresses and as names.
+    pub fn sans(&self) -> (Vec<IpAddr>, Vec<String>) {
+        let mut ips = Vec::new();
+        let mut names = Vec::new();
+        for san in self.parsed.cert_sans() {
+            match san.parse() {
+                Ok(ip) => ips.push(ip),
+                Err(_) => names.push(san),
+            }
+        }
+        (ips, names)
+    }
+
+    /// Addresses that the configuration gives to interfaces, without their prefixes.
+    pub fn static_addresses(&self) -> Vec<IpAddr> {
+        let interfaces = self.parsed.get("machine.network.interfaces").and_then(|node| node.as_sequence());
+        let addresses = interfaces.unwrap_or_default().iter().filter_map(|one| one.get("addresses")?.as_sequence());
+        addresses.flatten().filter_map(|address| address.as_str()?.split('/').next()?.parse().ok()).collect()
+    }
+
+    /// Whether a change to `new` may happen without a reboot in Talos before 1.14
+    /// (v1.12.2 internal/app/machined/pkg/runtime/v1alpha1/v1alpha1_runtime.go CanApplyImmediate): the first path
+    /// outside the list that differs.
+    pub fn needs_reboot_for(&self, new: &Self) -> Option<String> {
+        let keys = |config: &Self, path: &str| -> Vec<String> {
+            let entries = config.parsed.get(path).and_then(|node| node.as_mapping()).unwrap_or_default();
+            entries.iter().filter_map(|entry| entry.key.as_str().map(str::to_owned)).collect()
+        };
+        let differs = |path: &str| match (self.parsed.get(path), new.parsed.get(path)) {
+            (None, None) => false,
+            (Some(a), Some(b)) => !a.same_content(b),
+            (Some(one), None) | (None, Some(one)) => !is_empty(one),
+        };
+        let check = |prefix: &str, allowed: &[&str]| {
+            let mut all = keys(self, prefix);
+            all.extend(keys(new, prefix));
+            all.into_iter().find_map(|key| {
+                let path = format!("{prefix}.{key}");
+                (!allowed.contains(&key.as_str()) && differs(&path)).then_some(path)
+            })
+        };
+        let top = ["version", "persist"].into_iter().find(|key| differs(key)).map(str::to_owned);
+        top.or_else(|| check("machine", IMMEDIATE)).or_else(|| check("machine.features", IMMEDIATE_FEATURES))
+    }
+}
+
+fn is_empty(node: &crate::talos::machine_config::yaml::Node) -> bool {
+    node.is_null()
+        || node.as_str() == Some("")
+        || node.as_sequence().is_some_and(<[_]>::is_empty)
+        || node.as_mapping().is_some_and(<[_]>::is_empty)
+}
+
+const IMMEDIATE: &[&str] = &[
+    "ca", "acceptedCAs", "time", "certSANs", "install", "network", "sysfs", "sysctls", "logging", "controlPlane",
+    "kubelet", "kernel", "registries", "pods", "seccompProfiles", "nodeLabels", "nodeAnnotations", "nodeTaints",
+    "features",
+];
+
+const IMMEDIATE_FEATURES: &[&str] =
+    &["kubernetesTalosAPIAccess", "kubePrism", "hostDNS", "imageCache", "nodeAddressSortAlgorithm"];
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Config({})", self.kind())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(machine: &str, cluster: &str) -> Config {
+        let text = format!("version: v1alpha1\nmachine:\n{machine}cluster:\n{cluster}");
+        Config::load(text.as_bytes()).expect("a configuration")
+    }
+
+    #[test]
+    fn a_change_of_type_needs_a_reboot_and_a_change_of_names_does_not() {
+        let base = config("  type: controlplane\n  certSANs: [a]\n", "  clusterName: x\n");
+        let renamed = config("  type: controlplane\n  certSANs: [b]\n", "  clusterName: y\n");
+        assert_eq!(base.needs_reboot_for(&renamed), None);
+        let worker = config("  type: worker\n  certSANs: [a]\n", "  clusterName: x\n");
+        assert_eq!(base.needs_reboot_for(&worker).as_deref(), Some("machine.type"));
+    }
+}

@@ -1,0 +1,378 @@
+//! The COSI resources of a node, made from its state whenever somebody asks.
+
+use ipnet::IpNet;
+
+use super::{
+    apply::has_fix,
+    machine::Machine,
+    readiness::unmet,
+    spec::{Field, Spec, Value, text},
+    state::{Boot, Disk, State, stage_word},
+};
+use crate::talos::version::TalosVersion;
+
+/// A resource without what is the same for all: version and times are kept elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Namespace.
+    pub namespace: &'static str,
+    /// Type.
+    pub kind: &'static str,
+    /// Id.
+    pub id: String,
+    /// Content.
+    pub spec: Spec,
+}
+
+/// What a type is.
+pub struct Kind {
+    /// The type string.
+    pub name: &'static str,
+    /// Short names for `talosctl get`.
+    pub aliases: &'static [&'static str],
+    /// The namespace that is meant when none is given.
+    pub namespace: &'static str,
+    sensitive: Sensitive,
+    since: (u64, u64),
+}
+
+enum Sensitive {
+    No,
+    Yes,
+    // Since 1.12.9 and 1.13.4.
+    Later,
+}
+
+impl Kind {
+    /// Whether only administrators may read it.
+    pub fn is_sensitive(&self, version: &TalosVersion) -> bool {
+        match self.sensitive {
+            Sensitive::No => false,
+            Sensitive::Yes => true,
+            Sensitive::Later => has_fix(version, 9, 4),
+        }
+    }
+}
+
+/// A type by its string, when this version has it.
+pub fn kind(name: &str, version: &TalosVersion) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name.eq_ignore_ascii_case(name) && version.minor_pair() >= kind.since)
+}
+
+/// All types of this version.
+pub fn kinds(version: &TalosVersion) -> impl Iterator<Item = &'static Kind> {
+    let pair = version.minor_pair();
+    KINDS.iter().filter(move |kind| pair >= kind.since)
+}
+
+/// The namespaces that exist.
+pub const NAMESPACES: [&str; 12] = [
+    "cluster", "config", "controlplane", "cri", "etcd", "files", "hardware", "k8s", "meta", "network", "runtime",
+    "secrets",
+];
+
+/// Everything there is right now.
+pub fn all(machine: &Machine) -> Vec<Resource> {
+    let addresses = machine.addresses();
+    let hostname = machine.hostname();
+    let mut list = List(Vec::new());
+    machine.look(|state| {
+        let Some(boot) = &state.boot else { return };
+        runtime(&mut list, machine, boot);
+        list.add("runtime", "SystemDisks.block.talos.dev", "system-disk", system_disk(machine));
+        list.add("runtime", "Disks.block.talos.dev", &machine.hardware.disk, disk(machine));
+        volumes(&mut list, machine, &state.disk);
+        network(&mut list, machine, &addresses, &hostname);
+        config(&mut list, state, boot);
+        cluster(&mut list, machine, boot, &state.disk);
+    });
+    list.0.retain(|resource| {
+        machine.boot(|boot| kind(resource.kind, &boot.entry.version).is_some()) == Some(true)
+    });
+    list.0
+}
+
+struct List(Vec<Resource>);
+
+impl List {
+    fn add(&mut self, namespace: &'static str, kind: &'static str, id: &str, fields: Vec<Field>) {
+        self.put(namespace, kind, id, Spec::Message(fields));
+    }
+
+    fn put(&mut self, namespace: &'static str, kind: &'static str, id: &str, spec: Spec) {
+        self.0.push(Resource { namespace, kind, id: id.to_owned(), spec });
+    }
+}
+
+fn runtime(list: &mut List, machine: &Machine, boot: &Boot) {
+    let mut runtime = |kind, id: &str, fields| list.add("runtime", kind, id, fields);
+    runtime("MachineStatuses.runtime.talos.dev", "machine", machine_status(machine, boot));
+    let mut version = vec![(1, "version", text(boot.entry.version.to_string()))];
+    if boot.entry.version.minor_pair() >= (1, 13) {
+        version.insert(0, (2, "name", text("Talos")));
+    }
+    runtime("Versions.runtime.talos.dev", "version", version);
+    runtime("BootIDs.runtime.talos.dev", "boot-id", vec![(1, "bootID", text(&*boot.id))]);
+    let schematic = vec![
+        (1, "schematicId", text(&*boot.entry.schematic)),
+        (2, "flavor", text("")),
+        (3, "apiUrl", text("https://factory.talos.dev/")),
+    ];
+    runtime("ImageFactorySchematics.runtime.talos.dev", "image-factory-schematic", schematic);
+    runtime("KernelCmdlines.runtime.talos.dev", "cmdline", vec![(1, "cmdline", text(&*boot.entry.cmdline))]);
+    runtime("BootedEntries.talos.dev", "bootedentry", vec![(1, "bootedEntry", text(&*boot.entry.uki))]);
+    runtime("SecurityStates.talos.dev", "securitystate", security());
+    runtime("PlatformMetadatas.talos.dev", "platformmetadata", platform(machine, boot));
+    let token = vec![(1, "token", text(""))];
+    runtime("UniqueMachineTokens.runtime.talos.dev", "unique-machine-token", token);
+    let time = vec![
+        (1, "synced", Value::Bool(boot.time_synced)),
+        (2, "epoch", Value::Int(0)),
+        (3, "syncDisabled", Value::Bool(false)),
+    ];
+    runtime("TimeStatuses.v1alpha1.talos.dev", "node", time);
+    for (index, extension) in boot.entry.extensions.iter().enumerate() {
+        let metadata = vec![
+            (1, "name", text(&*extension.name)),
+            (2, "version", text(&*extension.version)),
+            (3, "author", text(&*extension.author)),
+            (4, "description", text(&*extension.description)),
+            (
+                5,
+                "compatibility",
+                Value::Message(vec![(1, "talos", Value::Message(vec![(1, "version", text(">= v1.5.0"))]))]),
+            ),
+            (6, "extraInfo", text(&*extension.extra)),
+        ];
+        let image = format!("{index}.ghcr.io-siderolabs-{}-{}", extension.name, extension.version);
+        let fields = vec![(1, "image", text(image)), (2, "metadata", Value::Message(metadata))];
+        runtime("ExtensionStatuses.runtime.talos.dev", &index.to_string(), fields);
+    }
+    for service in boot.services.iter().filter(|service| service.state == "Running") {
+        let fields = vec![
+            (1, "running", Value::Bool(true)),
+            (2, "healthy", Value::Bool(service.healthy == Some(true))),
+            (3, "unknown", Value::Bool(service.healthy.is_none())),
+        ];
+        runtime("Services.v1alpha1.talos.dev", service.id, fields);
+    }
+    let extension_services = boot.config.as_ref().map(|config| config.parsed.extension_services()).unwrap_or_default();
+    for service in extension_services {
+        let environment = Value::List(service.environment.iter().map(text).collect());
+        runtime("ExtensionServiceConfigs.runtime.talos.dev", &service.name, vec![(2, "environment", environment)]);
+        let fields = vec![(1, "specVersion", text("1"))];
+        runtime("ExtensionServiceConfigStatuses.runtime.talos.dev", &service.name, fields);
+    }
+}
+
+fn machine_status(machine: &Machine, boot: &Boot) -> Vec<Field> {
+    let unmet = unmet(boot, &machine.world.cluster);
+    let ready = unmet.is_empty();
+    let condition = |(name, reason): (&'static str, String)| {
+        Value::Message(vec![(1, "name", text(name)), (2, "reason", text(reason))])
+    };
+    let status = vec![
+        (1, "ready", Value::Bool(ready)),
+        (2, "unmetConditions", Value::List(unmet.into_iter().map(condition).collect())),
+    ];
+    let stage = Value::Enum(boot.stage.into(), stage_word(boot.stage));
+    vec![(1, "stage", stage), (2, "status", Value::Message(status))]
+}
+
+fn security() -> Vec<Field> {
+    vec![
+        (1, "secureBoot", Value::Bool(false)),
+        (2, "ukiSigningKeyFingerprint", text("")),
+        (3, "pcrSigningKeyFingerprint", text("")),
+        (4, "selinuxState", Value::Enum(1, "enabled, permissive")),
+        (5, "bootedWithUKI", Value::Bool(true)),
+    ]
+}
+
+fn platform(machine: &Machine, boot: &Boot) -> Vec<Field> {
+    let instance = machine.metadata.instance();
+    if boot.entry.platform != "oracle" {
+        return vec![(1, "platform", text(&*boot.entry.platform))];
+    }
+    vec![
+        (1, "platform", text("oracle")),
+        (2, "hostname", text(instance.name)),
+        (3, "region", text("iad")),
+        (4, "zone", text("EMIr:US-ASHBURN-AD-1")),
+        (5, "instanceType", text(instance.shape)),
+        (6, "instanceId", text(&*instance.id)),
+        (7, "providerId", text(format!("oci://{}", instance.id))),
+    ]
+}
+
+fn system_disk(machine: &Machine) -> Vec<Field> {
+    let name = &machine.hardware.disk;
+    vec![(1, "diskID", text(&**name)), (2, "devPath", text(format!("/dev/{name}")))]
+}
+
+fn disk(machine: &Machine) -> Vec<Field> {
+    let hardware = &machine.hardware;
+    vec![
+        (14, "dev_path", text(format!("/dev/{}", hardware.disk))),
+        (1, "size", Value::Int(hardware.disk_bytes)),
+        (15, "pretty_size", text(format!("{} GB", hardware.disk_bytes / 1_000_000_000))),
+        (2, "io_size", Value::Int(4096)),
+        (3, "sector_size", Value::Int(512)),
+        (4, "readonly", Value::Bool(false)),
+        (13, "cdrom", Value::Bool(false)),
+        (5, "model", text("BlockVolume")),
+        (6, "serial", text(&*hardware.serial)),
+        (8, "wwid", text(format!("naa.{}", hardware.serial))),
+        (11, "transport", text("virtio")),
+        (12, "rotational", Value::Bool(true)),
+    ]
+}
+
+fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
+    let maintenance = disk.config.is_none();
+    for (index, id) in [(2u64, "META"), (3, "STATE"), (4, "EPHEMERAL")] {
+        let ready = id == "META" || !maintenance;
+        let phase = if ready { Value::Enum(6, "ready") } else { Value::Enum(0, "waiting") };
+        let mut fields = vec![(1, "phase", phase)];
+        if ready {
+            let device = &machine.hardware.disk;
+            fields.push((2, "location", text(format!("/dev/{device}{index}"))));
+            fields.push((8, "partitionIndex", Value::Int(index)));
+            fields.push((7, "parentLocation", text(format!("/dev/{device}"))));
+        }
+        list.add("runtime", "VolumeStatuses.block.talos.dev", id, fields);
+    }
+}
+
+fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], hostname: &str) {
+    let mut network = |kind, id: &str, fields| list.add("network", kind, id, fields);
+    let ready = |number, key| (number, key, Value::Bool(true));
+    let status =
+        vec![ready(1, "addressReady"), ready(2, "connectivityReady"), ready(3, "hostnameReady"), ready(4, "etcFilesReady")];
+    network("NetworkStatuses.net.talos.dev", "status", status);
+    let fields = vec![(1, "hostname", text(hostname)), (2, "domainname", text(""))];
+    network("HostnameStatuses.net.talos.dev", "hostname", fields);
+    let prefixes: Vec<IpNet> = addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
+    for id in ["default", "current", "accumulative", "routed"] {
+        let taken = if id == "default" { 1 } else { prefixes.len() };
+        let values = prefixes.iter().take(taken).map(|net| Value::Prefix(*net)).collect();
+        let fields = vec![(1, "addresses", Value::List(values)), (2, "sortAlgorithm", Value::Enum(0, "v1"))];
+        network("NodeAddresses.net.talos.dev", id, fields);
+    }
+    for net in &prefixes {
+        let fields = vec![
+            (1, "address", Value::Prefix(*net)),
+            (2, "local", Value::Ip(net.addr())),
+            (6, "linkIndex", Value::Int(2)),
+            (7, "linkName", text("eth0")),
+            (8, "family", Value::Enum(2, "inet4")),
+            (9, "scope", Value::Enum(0, "global")),
+        ];
+        network("AddressStatuses.net.talos.dev", &format!("eth0/{net}"), fields);
+    }
+    let mac: Vec<u8> = machine.hardware.mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let fields = vec![
+        (1, "index", Value::Int(2)),
+        (2, "type", Value::Enum(1, "ether")),
+        (5, "hardwareAddr", Value::Bytes(mac, machine.hardware.mac.clone())),
+        (7, "mtu", Value::Int(9000)),
+        (10, "operationalState", Value::Enum(6, "up")),
+        (11, "kind", text("")),
+        (22, "linkState", Value::Bool(true)),
+    ];
+    network("LinkStatuses.net.talos.dev", "eth0", fields);
+}
+
+fn config(list: &mut List, state: &State, boot: &Boot) {
+    const KIND: &str = "MachineConfigs.config.talos.dev";
+    if let Some(active) = &boot.config {
+        list.put("config", KIND, "v1alpha1", Spec::Config(active.text.clone()));
+        let (number, word) = if active.is_control_plane() { (2, "controlplane") } else { (3, "worker") };
+        if active.is_complete() {
+            let fields = vec![(1, "machineType", Value::Enum(number, word))];
+            list.put("config", "MachineTypes.config.talos.dev", "machine-type", Spec::Word(word.to_owned(), fields));
+        }
+    }
+    if let Some(stored) = &state.disk.config {
+        list.put("config", KIND, "persistent", Spec::Config(stored.text.clone()));
+    }
+}
+
+fn cluster(list: &mut List, machine: &Machine, boot: &Boot, disk: &Disk) {
+    let identity = vec![(1, "nodeId", text(&*disk.identity))];
+    list.add("cluster", "Identities.cluster.talos.dev", "local", identity);
+    let hardware = vec![
+        (1, "manufacturer", text("QEMU")),
+        (2, "productName", text("KVM Virtual Machine")),
+        (3, "version", text("virt-7.2")),
+        (5, "uuid", text(&*machine.hardware.uuid)),
+    ];
+    list.add("hardware", "SystemInformations.hardware.talos.dev", "systeminformation", hardware);
+    if boot.runs("etcd") {
+        let member = vec![(1, "memberID", text("51b79c3e2a4d0001"))];
+        list.add("etcd", "EtcdMembers.etcd.talos.dev", "local", member);
+    }
+    if let Some(image) = boot.config.as_ref().and_then(|config| config.parsed.kubelet_image()) {
+        list.add("k8s", "KubeletSpecs.kubernetes.talos.dev", "kubelet", vec![(1, "image", text(image))]);
+    }
+    let Some(name) = &boot.node_name else { return };
+    let nodename = vec![(1, "nodename", text(&**name)), (2, "hostnameVersion", text("1"))];
+    list.add("k8s", "Nodenames.kubernetes.talos.dev", "nodename", nodename);
+    let node = machine.world.cluster.node(name).filter(|_| !boot.is_control_plane());
+    let ready = node.as_ref().map_or(boot.own_node_ready, |node| node.ready);
+    let labels = node.as_ref().map(|node| node.labels.clone().into_iter().collect()).unwrap_or_default();
+    let status = vec![
+        (1, "nodename", text(&**name)),
+        (2, "nodeReady", Value::Bool(ready)),
+        (3, "unschedulable", Value::Bool(node.as_ref().is_some_and(|node| node.unschedulable))),
+        (4, "labels", Value::Map(labels)),
+    ];
+    list.add("k8s", "NodeStatuses.kubernetes.talos.dev", name, status);
+}
+
+macro_rules! kinds {
+    ($($name:literal $aliases:tt $namespace:literal $sensitive:ident $since:expr;)*) => {
+        &[$(Kind {
+            name: $name, aliases: &$aliases, namespace: $namespace, sensitive: Sensitive::$sensitive, since: $since,
+        }),*]
+    };
+}
+
+const KINDS: &[Kind] = kinds! {
+    "AddressStatuses.net.talos.dev" ["address", "addresses"] "network" No (1, 0);
+    "ApiCertificates.secrets.talos.dev" [] "secrets" Yes (1, 0);
+    "BootIDs.runtime.talos.dev" ["bootid"] "runtime" No (1, 14);
+    "BootedEntries.talos.dev" ["bootedentry"] "runtime" No (1, 0);
+    "Diagnostics.runtime.talos.dev" ["diagnostics"] "runtime" No (1, 0);
+    "DiscoveredVolumes.block.talos.dev" ["discoveredvolumes", "dv"] "runtime" No (1, 0);
+    "Disks.block.talos.dev" ["disks"] "runtime" No (1, 0);
+    "EtcdMembers.etcd.talos.dev" ["etcdmember"] "etcd" No (1, 0);
+    "ExtensionServiceConfigs.runtime.talos.dev" ["extensionserviceconfigs"] "runtime" Later (1, 0);
+    "ExtensionServiceConfigStatuses.runtime.talos.dev" ["extensionserviceconfigstatuses"] "runtime" No (1, 0);
+    "ExtensionStatuses.runtime.talos.dev" ["extensions", "extension"] "runtime" No (1, 0);
+    "HostnameStatuses.net.talos.dev" ["hostname", "hostnamestatus"] "network" No (1, 0);
+    "Identities.cluster.talos.dev" ["identity"] "cluster" No (1, 0);
+    "ImageFactorySchematics.runtime.talos.dev" ["schematic"] "runtime" No (1, 14);
+    "KernelCmdlines.runtime.talos.dev" ["cmdline"] "runtime" No (1, 0);
+    "KubeletSpecs.kubernetes.talos.dev" ["kubeletspec"] "k8s" Later (1, 0);
+    "LinkStatuses.net.talos.dev" ["link", "links"] "network" No (1, 0);
+    "MachineConfigs.config.talos.dev" ["mc", "machineconfig", "machineconfigs"] "config" Yes (1, 0);
+    "MachineStatuses.runtime.talos.dev" ["machinestatus", "ms"] "runtime" No (1, 0);
+    "MachineTypes.config.talos.dev" ["machinetype"] "config" No (1, 0);
+    "Members.cluster.talos.dev" ["members"] "cluster" No (1, 0);
+    "NetworkStatuses.net.talos.dev" ["netstatus"] "network" No (1, 0);
+    "NodeAddresses.net.talos.dev" ["nodeaddress", "nodeaddresses"] "network" No (1, 0);
+    "NodeStatuses.kubernetes.talos.dev" ["nodestatus"] "k8s" No (1, 0);
+    "Nodenames.kubernetes.talos.dev" ["nodename"] "k8s" No (1, 0);
+    "OSRootSecrets.secrets.talos.dev" [] "secrets" Yes (1, 0);
+    "PlatformMetadatas.talos.dev" ["platformmetadata"] "runtime" No (1, 0);
+    "SecurityStates.talos.dev" ["securitystate"] "runtime" No (1, 0);
+    "Services.v1alpha1.talos.dev" ["svc", "service", "services"] "runtime" No (1, 0);
+    "StaticPodStatuses.kubernetes.talos.dev" ["staticpodstatus"] "k8s" No (1, 0);
+    "SystemDisks.block.talos.dev" ["systemdisk"] "runtime" No (1, 0);
+    "SystemInformations.hardware.talos.dev" ["systeminformation"] "hardware" No (1, 0);
+    "TimeStatuses.v1alpha1.talos.dev" ["timestatus"] "runtime" No (1, 0);
+    "UniqueMachineTokens.runtime.talos.dev" ["uniquemachinetoken"] "runtime" No (1, 0);
+    "Versions.runtime.talos.dev" ["version"] "runtime" No (1, 0);
+    "VolumeStatuses.block.talos.dev" ["volumestatus"] "runtime" No (1, 0);
+};

@@ -1,0 +1,11 @@
+//! The simulator, driven by raw clients: it must answer as Talos does before anything else may be believed.
+
+mod configs;
+mod rescue;
+mod road;
+mod rules;
+mod services;
+mod shell;
+mod talos;
+mod troubles;
+mod upgrades;
