@@ -116,9 +116,11 @@ fn with_secrets<T>(run: impl FnOnce(GenerateSecrets<'_>) -> T) -> T {
     let (bootstrap, trustd) = (text("secrets.bootstraptoken"), text("trustdinfo.token"));
     let secretbox = text("secrets.secretboxencryptionsecret");
     let names = ["os", "k8s", "etcd", "k8saggregator"];
-    let pairs = names.map(|name| (secrets.pem(&format!("certs.{name}.crt")), secrets.pem(&format!("certs.{name}.key"))));
+    let pairs =
+        names.map(|name| (secrets.pem(&format!("certs.{name}.crt")), secrets.pem(&format!("certs.{name}.key"))));
     let account = secrets.pem("certs.k8sserviceaccount.key");
-    let [os_ca, k8s_ca, etcd_ca, aggregator_ca] = [0, 1, 2, 3].map(|i: usize| PemPair { crt: &pairs[i].0, key: &pairs[i].1 });
+    let [os_ca, k8s_ca, etcd_ca, aggregator_ca] =
+        [0, 1, 2, 3].map(|i: usize| PemPair { crt: &pairs[i].0, key: &pairs[i].1 });
     run(GenerateSecrets {
         cluster_id: &id,
         cluster_secret: &secret,
@@ -133,7 +135,8 @@ fn with_secrets<T>(run: impl FnOnce(GenerateSecrets<'_>) -> T) -> T {
     })
 }
 
-const TEMPORARY_IMAGE: &str = "factory.talos.dev/oracle-installer/4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b:v1.12.2";
+const TEMPORARY_IMAGE: &str =
+    "factory.talos.dev/oracle-installer/4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b:v1.12.2";
 
 fn temporary(secrets: GenerateSecrets<'_>) -> Input<'_> {
     let mut input = Input::new("temp-cluster", "https://127.0.0.1:6443", "1.35.0", (1, 12), secrets);
@@ -193,8 +196,9 @@ fn a_temporary_control_plane_can_do_without_discovery_and_network() {
         let mut input = temporary(secrets);
         input.discovery = false;
         input.cni = "none";
-        input.extra_documents =
-            vec!["apiVersion: v1alpha1\nkind: ExtensionServiceConfig\nname: tailscale\nenvironment: [TS_AUTHKEY=x]\n".into()];
+        input.extra_documents = vec![
+            "apiVersion: v1alpha1\nkind: ExtensionServiceConfig\nname: tailscale\nenvironment: [TS_AUTHKEY=x]\n".into(),
+        ];
         let config = generate::controlplane(&input).expect("a control plane");
         assert_eq!(config.validate(Mode::Metal), []);
         assert_eq!(config.extension_services()[0].name, "tailscale");
@@ -261,7 +265,9 @@ fn huge_deep_and_explosive_texts_are_refused() {
     let mut bomb = String::from("a0: &a0 {x: 1}\n");
     for level in 1..40 {
         let last = level - 1;
-        bomb += &format!("a{level}: &a{level} [*a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}]\n");
+        bomb += &format!(
+            "a{level}: &a{level} [*a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}, *a{last}]\n"
+        );
     }
     let huge = format!("machine:\n  token: {}\n", "x".repeat(10 << 20));
     let flow = "[".repeat(100_000);

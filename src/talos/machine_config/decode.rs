@@ -4,7 +4,7 @@
 //! zero. [`super::encode`] fills in what Talos writes for absent fields.
 
 use super::error::ConfigError;
-use super::types::{self, Field, Struct, TextKind, Type};
+use super::types::{self, Field, Kind, Struct, TextKind, Type};
 use super::yaml::{Entry, Mark, Node, Scalar, Tag, Value, integer_value};
 
 mod any;
@@ -14,9 +14,9 @@ pub(super) use any::canonical_float;
 pub(super) use suggest::closest as closest_word;
 
 /// Decodes the content of a document.
-pub(super) fn document(body: &'static Struct, root: &Node) -> Result<Node, ConfigError> {
-    let mut decoder = Decoder { path: String::new(), unknown: None };
-    let node = decoder.fields(body, root, root.origin.alias)?;
+pub(super) fn document(kind: &'static Kind, root: &Node) -> Result<Node, ConfigError> {
+    let mut decoder = Decoder { path: String::new(), unknown: None, since: kind.since };
+    let node = decoder.fields(kind.body, root, root.origin.alias)?;
     match decoder.unknown {
         Some(error) => Err(error),
         None => Ok(node),
@@ -40,6 +40,8 @@ struct Decoder {
     path: String,
     /// The first key nobody knows. Talos complains about those only when all else is well.
     unknown: Option<ConfigError>,
+    /// The release the document's kind came with: later YAML libraries read a few things differently.
+    since: u8,
 }
 
 impl Decoder {
@@ -62,10 +64,10 @@ impl Decoder {
             Type::Struct(body) => Ok(Some(self.fields(body, node, aliased)?).filter(has_entries)),
             Type::Unstructured => {
                 self.expect_mapping(node)?;
-                Ok(Some(self.any(node)?).filter(has_entries))
+                Ok(Some(any::unstructured(node)).filter(has_entries))
             }
             Type::Args => Ok(Some(self.args(node)?)),
-            Type::Any => Ok(Some(self.any(node)?)),
+            Type::Any => Ok(Some(any::canonical(node))),
         }
     }
 
@@ -112,7 +114,8 @@ impl Decoder {
             match value {
                 Some(value) => decoded.push(value),
                 // Go keeps a null only where the type has one, and drops it elsewhere.
-                None if item.is_null() && !matches!(inner, Type::Pointer(_) | Type::Any | Type::List(..) | Type::Map(_)) => {}
+                None if item.is_null()
+                    && !matches!(inner, Type::Pointer(_) | Type::Any | Type::List(..) | Type::Map(_)) => {}
                 None => decoded.push(placed(zero(inner), item.mark)),
             }
         }
@@ -122,7 +125,8 @@ impl Decoder {
     fn map(&mut self, inner: Type, node: &Node, aliased: bool) -> Result<Node, ConfigError> {
         let mut decoded = Vec::new();
         for entry in self.expect_mapping(node)? {
-            let key = entry.key.as_scalar().filter(|key| key.tag != Tag::Null).map_or("", |key| key.text.as_str());
+            // Go drops an entry whose key is null.
+            let Some(key) = entry.key.as_str() else { continue };
             let value = self.within(key, |decoder| decoder.present(inner, &entry.value, aliased))?;
             decoded.push(Entry { key: placed(Node::string(key), entry.key.mark), value });
         }
@@ -134,7 +138,7 @@ impl Decoder {
         static TEXTS: Type = Type::List(&Type::Str, types::ListMerge::Append);
         let mut decoded = Vec::new();
         for entry in self.expect_mapping(node)? {
-            let key = entry.key.as_scalar().map_or("", |key| key.text.as_str());
+            let Some(key) = entry.key.as_str() else { continue };
             let ty = if entry.value.as_sequence().is_some() { TEXTS } else { Type::Str };
             let value = self.within(key, |decoder| decoder.present(ty, &entry.value, false))?;
             decoded.push(Entry { key: placed(Node::string(key), entry.key.mark), value });
@@ -167,9 +171,12 @@ impl Decoder {
         let value = match &node.value {
             Value::Scalar(Scalar { tag: Tag::Int, text }) => integer_value(text),
             // Go cuts a number with a fraction.
-            Value::Scalar(Scalar { tag: Tag::Float, text }) => {
-                text.replace('_', "").parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value.trunc() as i128)
-            }
+            Value::Scalar(Scalar { tag: Tag::Float, text }) => text
+                .replace('_', "")
+                .parse::<f64>()
+                .ok()
+                .filter(|value| value.is_finite())
+                .map(|value| value.trunc() as i128),
             _ => None,
         };
         match value {
@@ -196,14 +203,14 @@ impl Decoder {
             let hollow = node.as_mapping().is_some_and(<[Entry]>::is_empty);
             return if hollow && kind.is_struct() { Ok(None) } else { Err(self.mismatch(node, "a single value")) };
         };
+        // From v4.0.0-rc.4 on, Go's library takes a bare zero for a duration.
+        if self.since >= 13 && matches!(kind, TextKind::Duration) && node.as_integer() == Some(0) {
+            return Ok(None);
+        }
         match types::text::read(kind, scalar) {
             Ok(scalar) => Ok(scalar.map(|scalar| placed(Node::new(Value::Scalar(scalar)), node.mark))),
             Err(expected) => Err(self.error(node.mark, &expected)),
         }
-    }
-
-    fn any(&self, node: &Node) -> Result<Node, ConfigError> {
-        Ok(any::canonical(node))
     }
 
     fn expect_mapping<'a>(&self, node: &'a Node) -> Result<&'a [Entry], ConfigError> {

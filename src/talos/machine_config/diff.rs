@@ -86,11 +86,52 @@ fn prefix(id: &super::DocumentId) -> String {
 
 /// Fields whose texts say nothing secret.
 const HARMLESS: [&str; 46] = [
-    "address", "addresses", "allowedIPs", "auto", "bondMode", "certSANs", "clusterDNS", "clusterName", "destination",
-    "disk", "dnsDomain", "domain", "driver", "endpoint", "gateway", "hardwareAddr", "hostname", "hostnames", "image",
-    "ingress", "interface", "ip", "kind", "link", "links", "match", "maxSize", "metric", "minSize", "mode", "mountPath",
-    "name", "nameservers", "network", "parent", "path", "podSubnets", "protocol", "searchDomains", "serviceSubnets",
-    "servers", "source", "subnet", "type", "validSubnets", "version",
+    "address",
+    "addresses",
+    "allowedIPs",
+    "auto",
+    "bondMode",
+    "certSANs",
+    "clusterDNS",
+    "clusterName",
+    "destination",
+    "disk",
+    "dnsDomain",
+    "domain",
+    "driver",
+    "endpoint",
+    "gateway",
+    "hardwareAddr",
+    "hostname",
+    "hostnames",
+    "image",
+    "ingress",
+    "interface",
+    "ip",
+    "kind",
+    "link",
+    "links",
+    "match",
+    "maxSize",
+    "metric",
+    "minSize",
+    "mode",
+    "mountPath",
+    "name",
+    "nameservers",
+    "network",
+    "parent",
+    "path",
+    "podSubnets",
+    "protocol",
+    "searchDomains",
+    "serviceSubnets",
+    "servers",
+    "source",
+    "subnet",
+    "type",
+    "validSubnets",
+    "version",
 ];
 
 struct Walk<'a> {
@@ -115,7 +156,8 @@ impl<'a> Walk<'a> {
     }
 
     fn value(&mut self, ty: Type, left: Option<&Node>, right: Option<&Node>) {
-        if left.zip(right).is_some_and(|(left, right)| left.same_content(right)) || (left.is_none() && right.is_none()) {
+        if left.zip(right).is_some_and(|(left, right)| left.same_content(right)) || (left.is_none() && right.is_none())
+        {
             return;
         }
         // A section that is there but empty is not an absent one.
@@ -129,7 +171,9 @@ impl<'a> Walk<'a> {
             Type::Map(inner) => self.entries(*inner, left, right),
             Type::Unstructured | Type::Args => self.entries(Type::Any, left, right),
             Type::Any => match (left.or(right)).map(|node| &node.value) {
-                Some(Value::Mapping(_)) if is_mapping(left) && is_mapping(right) => self.entries(Type::Any, left, right),
+                Some(Value::Mapping(_)) if is_mapping(left) && is_mapping(right) => {
+                    self.entries(Type::Any, left, right)
+                }
                 Some(Value::Sequence(_)) if is_list(left) && is_list(right) => self.items(Type::Any, left, right),
                 _ => self.leaf(left, right),
             },
@@ -139,7 +183,8 @@ impl<'a> Walk<'a> {
 
     fn fields(&mut self, body: &'static Struct, left: Option<&Node>, right: Option<&Node>) {
         for field in body.fields {
-            let (left, right) = (left.and_then(|node| node.get(field.name)), right.and_then(|node| node.get(field.name)));
+            let (left, right) =
+                (left.and_then(|node| node.get(field.name)), right.and_then(|node| node.get(field.name)));
             let before = (self.secret, self.field);
             self.secret |= field.secret();
             self.field = field.name;
@@ -259,7 +304,9 @@ mod tests {
         let text = "machine: {token: hunter2, install: {disk: /dev/sda}}\n---\n{apiVersion: v1alpha1, kind: LinkConfig, name: net0, mtu: 1400}";
         let config = MachineConfig::parse(text).expect("a configuration");
         let leaves = config.leaves();
-        let of = |path: &str| leaves.iter().find(|leaf| leaf.path == path).unwrap_or_else(|| panic!("no {path}: {leaves:?}"));
+        let of = |path: &str| {
+            leaves.iter().find(|leaf| leaf.path == path).unwrap_or_else(|| panic!("no {path}: {leaves:?}"))
+        };
         assert_eq!(of("machine.install.disk").shown.as_deref(), Some("/dev/sda"));
         assert_eq!(of("machine.token").shown, None);
         assert_eq!(of("LinkConfig/net0.mtu").document, "LinkConfig/net0");

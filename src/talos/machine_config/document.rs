@@ -86,7 +86,7 @@ impl Document {
             return Err(error(root, "a document must be a mapping".into()));
         };
         let kind = kind_of(root)?;
-        let body = decode::document(kind.body, root)?;
+        let body = decode::document(kind, root)?;
         let name = if kind.named { Some(text(&body, "name")) } else { None };
         let id = DocumentId { api_version: V1ALPHA1.into(), kind: kind.kind.into(), name };
         Ok(Some(Self { id, kind, root: body, source: None, verbatim: false }))

@@ -48,7 +48,8 @@ fn written(ty: Type, node: Option<&Node>) -> Node {
         }
         Type::Map(inner) => {
             let entries = node.as_mapping().unwrap_or_default().iter();
-            let entries = entries.map(|entry| Entry { key: entry.key.clone(), value: written(*inner, Some(&entry.value)) });
+            let entries =
+                entries.map(|entry| Entry { key: entry.key.clone(), value: written(*inner, Some(&entry.value)) });
             Node::new(Value::Mapping(entries.collect()))
         }
         _ => node.clone(),
@@ -63,9 +64,9 @@ pub(super) fn is_empty(ty: Type, node: Option<&Node>) -> bool {
         Type::List(..) => node.as_sequence().is_none_or(<[_]>::is_empty),
         Type::Map(_) | Type::Unstructured | Type::Args => node.as_mapping().is_none_or(<[_]>::is_empty),
         // Its `IsZero` looks at these two only (Talos types/block/encryption.go).
-        Type::Struct(body) if body.name == "EncryptionSpec" => {
-            ["provider", "keys"].iter().all(|name| body.field(name).is_none_or(|field| is_empty(field.ty, node.get(name))))
-        }
+        Type::Struct(body) if body.name == "EncryptionSpec" => ["provider", "keys"]
+            .iter()
+            .all(|name| body.field(name).is_none_or(|field| is_empty(field.ty, node.get(name)))),
         Type::Struct(body) => body.fields.iter().all(|field| is_empty(field.ty, node.get(field.name))),
         Type::Text(_) => node.as_str().is_some_and(str::is_empty),
         _ => false,

@@ -6,7 +6,7 @@ use super::yaml::YamlError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The text is not YAML, or too large or too deep.
-    #[error("reading YAML: {0}")]
+    #[error(transparent)]
     Yaml(#[from] YamlError),
     /// There is no document.
     #[error("config not found: the text holds no document")]

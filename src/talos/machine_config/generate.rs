@@ -4,10 +4,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::MachineConfig;
 use super::document::Document;
 use super::error::ConfigError;
 use super::yaml::{self, Entry, Limits, Node, Value};
-use super::MachineConfig;
 
 /// A certificate and its key, both as PEM text (`-----BEGIN ...`), not as base64 of it.
 #[derive(Clone, Copy, Default)]
@@ -155,11 +155,9 @@ pub fn controlplane(input: &Input<'_>) -> Result<MachineConfig, GenerateError> {
     cluster.push(("aggregatorCA", pem_pair(secrets.aggregator_ca)));
     cluster.push(("serviceAccount", Node::mapping([("key", Node::string(encode(secrets.service_account_key)))])));
     cluster.push(("apiServer", api_server(input)));
-    for (key, image) in [
-        ("controllerManager", "kube-controller-manager"),
-        ("proxy", "kube-proxy"),
-        ("scheduler", "kube-scheduler"),
-    ] {
+    for (key, image) in
+        [("controllerManager", "kube-controller-manager"), ("proxy", "kube-proxy"), ("scheduler", "kube-scheduler")]
+    {
         cluster.push((key, Node::mapping(kubernetes_image(input, image))));
     }
     cluster.push(("discovery", discovery(input)));

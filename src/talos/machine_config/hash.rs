@@ -128,7 +128,8 @@ mod tests {
 
     #[test]
     fn kubernetes_tags_are_left_out_on_request_only() {
-        let config = |tag: &str| format!("machine: {{kubelet: {{image: 'reg:5000/kubelet{tag}'}}, install: {{image: 'i:v1'}}}}");
+        let config =
+            |tag: &str| format!("machine: {{kubelet: {{image: 'reg:5000/kubelet{tag}'}}, install: {{image: 'i:v1'}}}}");
         assert_ne!(hash(&config(":v1.35.0"), false), hash(&config(":v1.35.1"), false));
         assert_eq!(hash(&config(":v1.35.0"), true), hash(&config(":v1.36.0@sha256:ab"), true));
         assert_ne!(hash(&config(":v1"), true), hash(&config(":v1").replace("i:v1", "i:v2"), true));

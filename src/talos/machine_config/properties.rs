@@ -30,7 +30,8 @@ fn document(dice: &mut Dice, kind: &'static Kind) -> Node {
     let Value::Mapping(entries) = &mut body.value else { return body };
     entries.retain(|entry| !matches!(entry.key.as_str(), Some("apiVersion" | "kind")));
     if kind.kind == "v1alpha1" {
-        if entries.iter().all(|entry| !matches!(entry.key.as_str(), Some("machine" | "cluster" | "debug" | "persist"))) {
+        if entries.iter().all(|entry| !matches!(entry.key.as_str(), Some("machine" | "cluster" | "debug" | "persist")))
+        {
             entries.push(entry("debug", Node::boolean(false)));
         }
     } else {
@@ -70,7 +71,9 @@ fn secret(ty: Type) -> Node {
 
 fn value(dice: &mut Dice, ty: Type, depth: u64) -> Node {
     match ty {
-        Type::Str => Node::string(dice.one_of(&["", "a", "off", "a: b", "10.0.0.1", "line\nline\n", " x", "0644", "é"])),
+        Type::Str => {
+            Node::string(dice.one_of(&["", "a", "off", "a: b", "10.0.0.1", "line\nline\n", " x", "0644", "é"]))
+        }
         Type::Bool => Node::boolean(dice.roll(2) == 0),
         Type::Int(_) | Type::Uint(_) | Type::Float => Node::integer(i128::from(dice.roll(200) as u8)),
         Type::Text(kind) => text(dice, kind),

@@ -30,10 +30,23 @@ impl MachineConfig {
 /// Whether a text looks like a secret whatever its place.
 pub(super) fn looks_secret(text: &str) -> bool {
     const STARTS: [&str; 14] = [
-        "tskey-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "ASIA", "AGE-SECRET-KEY-", "eyJhbGciOi",
-        "sk-", "hf_", "dckr_pat_",
+        "tskey-",
+        "ghp_",
+        "gho_",
+        "github_pat_",
+        "glpat-",
+        "xoxb-",
+        "xoxp-",
+        "AKIA",
+        "ASIA",
+        "AGE-SECRET-KEY-",
+        "eyJhbGciOi",
+        "sk-",
+        "hf_",
+        "dckr_pat_",
     ];
-    let word_starts = |start: &str| text.split(['=', ' ', ',', '"', '\'', '\n', ':']).any(|word| word.starts_with(start));
+    let word_starts =
+        |start: &str| text.split(['=', ' ', ',', '"', '\'', '\n', ':']).any(|word| word.starts_with(start));
     text.contains("PRIVATE KEY")
         || STARTS.iter().any(|start| word_starts(start))
         || is_bootstrap_token(text)
@@ -121,9 +134,8 @@ fn is_variable(name: &str) -> bool {
 
 /// `[0-9a-z]{6}.[0-9a-z]{16}`
 fn is_bootstrap_token(text: &str) -> bool {
-    let word = |text: &str, length| {
-        text.len() == length && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    };
+    let word =
+        |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     text.split_once('.').is_some_and(|(id, secret)| word(id, 6) && word(secret, 16))
 }
 

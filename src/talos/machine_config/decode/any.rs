@@ -20,6 +20,19 @@ pub(super) fn canonical(node: &Node) -> Node {
     placed(Node::new(value), node.mark)
 }
 
+/// A mapping whose own keys are texts whatever they look like; below it anything goes.
+pub(super) fn unstructured(node: &Node) -> Node {
+    let entries = node.as_mapping().unwrap_or_default().iter();
+    let mut entries: Vec<Entry> = entries
+        .filter_map(|entry| {
+            let key = placed(Node::string(entry.key.as_str()?), entry.key.mark);
+            Some(Entry { key, value: canonical(&entry.value) })
+        })
+        .collect();
+    sort_keys(&mut entries);
+    placed(Node::new(Value::Mapping(entries)), node.mark)
+}
+
 /// A float as `strconv.FormatFloat(f, 'g', -1, 64)` writes it.
 pub(in crate::talos::machine_config) fn canonical_float(text: &str) -> String {
     let plain = text.replace('_', "");
@@ -29,7 +42,11 @@ pub(in crate::talos::machine_config) fn canonical_float(text: &str) -> String {
         _ => {}
     }
     let Ok(value) = plain.parse::<f64>() else { return text.to_owned() };
-    let exponent = if value == 0.0 { 0 } else { format!("{value:e}").rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0) };
+    let exponent = if value == 0.0 {
+        0
+    } else {
+        format!("{value:e}").rsplit('e').next().and_then(|e| e.parse().ok()).unwrap_or(0)
+    };
     if (-4..21).contains(&exponent) {
         return format!("{value}");
     }

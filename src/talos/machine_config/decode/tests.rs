@@ -27,7 +27,8 @@ fn a_wrong_type_is_reported_before_an_unknown_key() {
 
 #[test]
 fn no_value_is_ever_quoted() {
-    for text in ["machine: {token: [hunter2]}", "machine: {ca: {crt: hunter2}}", "machine: {install: {wipe: hunter2}}"] {
+    for text in ["machine: {token: [hunter2]}", "machine: {ca: {crt: hunter2}}", "machine: {install: {wipe: hunter2}}"]
+    {
         assert!(!failure(text).contains("hunter2"), "{text}");
     }
 }

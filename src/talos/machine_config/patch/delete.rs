@@ -195,7 +195,9 @@ impl Walk<'_> {
                     .iter()
                     .find(|entry| !is_delete(entry))
                     .map(|entry| (scalar_text(&entry.key), scalar_text(&entry.value)))
-                    .ok_or_else(|| format!("no key and value beside $patch: delete tell which item of {path} to delete"))?,
+                    .ok_or_else(|| {
+                        format!("no key and value beside $patch: delete tell which item of {path} to delete")
+                    })?,
             ),
             _ => None,
         };
@@ -244,12 +246,18 @@ fn is_written_as(ty: Type, value: Option<&Node>, wanted: &str) -> bool {
     match ty {
         Type::Str | Type::Text(TextKind::Manifest) => text.unwrap_or_default() == wanted,
         Type::Text(
-            TextKind::Address | TextKind::AddressPort | TextKind::Prefix | TextKind::Hardware | TextKind::Cel
-            | TextKind::FileMode | TextKind::Url | TextKind::Duration,
+            TextKind::Address
+            | TextKind::AddressPort
+            | TextKind::Prefix
+            | TextKind::Hardware
+            | TextKind::Cel
+            | TextKind::FileMode
+            | TextKind::Url
+            | TextKind::Duration,
         ) => text == Some(wanted),
-        Type::Text(TextKind::Enum(_)) => super::super::decode::zero(ty)
-            .as_str()
-            .is_some_and(|zero| text.unwrap_or(zero) == wanted),
+        Type::Text(TextKind::Enum(_)) => {
+            super::super::decode::zero(ty).as_str().is_some_and(|zero| text.unwrap_or(zero) == wanted)
+        }
         // Ports print as a range, even a single one.
         Type::Text(TextKind::PortRange) => text.is_some_and(|text| match text.split_once('-') {
             Some(_) => text == wanted,

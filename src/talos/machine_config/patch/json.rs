@@ -3,15 +3,19 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::super::decode::canonical_float;
-use super::super::yaml::{Entry, Node, Scalar, Style, Tag, Value, integer_value};
+use super::super::yaml::{Entry, Node, Scalar, Style, Tag, Value, canonical_timestamp, integer_value};
 
-/// One operation of a JSON patch, as it was written.
-pub(super) type Operation = Map<String, Json>;
+/// One operation of a JSON patch.
+pub(super) struct Operation {
+    fields: Map<String, Json>,
+    /// Written as YAML: a null to test for is then a value, which nothing absent equals.
+    yaml: bool,
+}
 
 /// Reads a JSON patch: a JSON array or a YAML list of mappings. `None` when the text is neither.
 pub(super) fn load(text: &str, documents: &[Node]) -> Option<Vec<Operation>> {
-    if let Ok(operations) = serde_json::from_str::<Vec<Operation>>(text) {
-        return Some(operations);
+    if let Ok(operations) = serde_json::from_str::<Vec<Map<String, Json>>>(text) {
+        return Some(operations.into_iter().map(|fields| Operation { fields, yaml: false }).collect());
     }
     let [document] = documents else {
         // No document at all is an empty patch.
@@ -20,7 +24,11 @@ pub(super) fn load(text: &str, documents: &[Node]) -> Option<Vec<Operation>> {
     if document.is_null() {
         return Some(Vec::new());
     }
-    document.as_sequence()?.iter().map(|item| from_yaml(item, false).ok()?.as_object().cloned()).collect()
+    let operation = |item| match from_yaml(item, false).ok()? {
+        Json::Object(fields) => Some(Operation { fields, yaml: true }),
+        _ => None,
+    };
+    document.as_sequence()?.iter().map(operation).collect()
 }
 
 /// Applies the operations in order.
@@ -81,13 +89,18 @@ fn scalar_to_json(scalar: &Scalar, yaml_1_1: bool) -> Result<Json, String> {
         },
         Tag::Float => {
             let value: f64 = scalar.text.replace('_', "").parse().map_err(|_| "an infinite number cannot be JSON")?;
-            if value.fract() == 0.0 && value.abs() < 1e15 { number(&format!("{value:.0}"))? } else { number(&value.to_string())? }
+            if value.fract() == 0.0 && value.abs() < 1e15 {
+                number(&format!("{value:.0}"))?
+            } else {
+                number(&value.to_string())?
+            }
         }
         Tag::Str if yaml_1_1 => match scalar.text.as_str() {
             "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Json::Bool(true),
             "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Json::Bool(false),
             text => Json::String(text.into()),
         },
+        Tag::Timestamp if !yaml_1_1 => Json::String(canonical_timestamp(&scalar.text)),
         Tag::Timestamp | Tag::Str => Json::String(scalar.text.clone()),
     })
 }
@@ -97,12 +110,12 @@ fn number(text: &str) -> Result<Json, String> {
 }
 
 fn apply_one(document: &mut Json, operation: &Operation) -> Result<(), String> {
-    let kind = operation.get("op").and_then(Json::as_str).unwrap_or("unknown");
+    let kind = operation.fields.get("op").and_then(Json::as_str).unwrap_or("unknown");
     let path = match kind {
         "add" | "remove" | "replace" | "move" | "test" | "copy" => text(operation, kind, "path")?,
         kind => return Err(format!("unexpected kind of operation: {kind:?}")),
     };
-    let value = || operation.get("value").cloned().unwrap_or(Json::Null);
+    let value = || operation.fields.get("value").cloned().unwrap_or(Json::Null);
     match kind {
         "add" => parent(document, path, kind)?.add(value()),
         "remove" => parent(document, path, kind)?.remove().map(drop),
@@ -118,7 +131,8 @@ fn apply_one(document: &mut Json, operation: &Operation) -> Result<(), String> {
         "test" if path.is_empty() => tested(*document == value(), path),
         "test" => {
             let found = parent(document, path, kind)?.get()?.cloned().unwrap_or(Json::Null);
-            tested(found == value(), path)
+            let null = operation.yaml && operation.fields.get("value") == Some(&Json::Null);
+            tested(found == value() && !null, path)
         }
         "move" => {
             let moved = parent(document, text(operation, kind, "from")?, kind)?.remove()?;
@@ -136,7 +150,7 @@ fn tested(equal: bool, path: &str) -> Result<(), String> {
 }
 
 fn text<'a>(operation: &'a Operation, kind: &str, key: &str) -> Result<&'a str, String> {
-    operation.get(key).and_then(Json::as_str).ok_or_else(|| format!("{kind} operation has no {key:?}"))
+    operation.fields.get(key).and_then(Json::as_str).ok_or_else(|| format!("{kind} operation has no {key:?}"))
 }
 
 /// A place in a document: the collection and the key in it.

@@ -69,7 +69,9 @@ fn text(kind: TextKind, left: Option<Node>, right: Option<&Node>, mode: Mode) ->
             let percent = |node: &Node| node.as_str().is_some_and(|text| text.contains('%'));
             Ok(Some(if !percent(&left) && percent(right) { left } else { right.clone() }))
         }
-        (TextKind::Enum(_) | TextKind::Duration | TextKind::DiskSize | TextKind::FileMode, _, None) if mode.overwrite => {
+        (TextKind::Enum(_) | TextKind::Duration | TextKind::DiskSize | TextKind::FileMode, _, None)
+            if mode.overwrite =>
+        {
             Ok(None)
         }
         // Two conditions never merge: the text of the condition is a private field there.
@@ -116,9 +118,11 @@ fn list(
         ListMerge::Append if mode.replace => return Ok(Some(right.clone())),
         ListMerge::Append => merged.extend(items.iter().cloned()),
         ListMerge::ReplaceBy(key) => {
+            // Only what was there before is replaced, and of equals the last.
+            let before = merged.len();
             for item in items {
-                match merged.iter_mut().find(|left| same_key(left, item, key)) {
-                    Some(slot) => *slot = item.clone(),
+                match merged[..before].iter().rposition(|left| same_key(left, item, key)) {
+                    Some(position) => merged[position] = item.clone(),
                     None => merged.push(item.clone()),
                 }
             }
@@ -178,7 +182,12 @@ fn map(inner: Type, left: Option<Node>, right: Option<&Node>, mode: Mode) -> Res
     }
 }
 
-fn structure(body: &'static Struct, left: Option<Node>, right: Option<&Node>, mode: Mode) -> Result<Option<Node>, Conflict> {
+fn structure(
+    body: &'static Struct,
+    left: Option<Node>,
+    right: Option<&Node>,
+    mode: Mode,
+) -> Result<Option<Node>, Conflict> {
     match (left, right) {
         (None, None) => Ok(None),
         (left, None) if mode.replace => Ok(left),
@@ -261,7 +270,8 @@ fn any(left: Node, right: &Node) -> Result<Node, Conflict> {
     }
     match (left.value, &right.value) {
         (Value::Mapping(old), Value::Mapping(_)) => {
-            let merged = entries(Some(Node::new(Value::Mapping(old))), right, |left, right| any(left, right).map(Some))?;
+            let merged =
+                entries(Some(Node::new(Value::Mapping(old))), right, |left, right| any(left, right).map(Some))?;
             Ok(merged.unwrap_or_else(Node::null))
         }
         (Value::Sequence(mut items), Value::Sequence(more)) => {

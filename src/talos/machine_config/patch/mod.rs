@@ -109,10 +109,21 @@ impl MachineConfig {
     /// patch changes nothing.
     pub fn patch(&self, patches: &[&str]) -> Result<Patched, PatchError> {
         let mut patched = Patched { config: self.clone(), warnings: Vec::new() };
-        for (index, text) in patches.iter().enumerate() {
-            match Patch::load(text, index)? {
+        let loaded = patches.iter().enumerate().map(|(index, text)| Patch::load(text, index));
+        let mut loaded = loaded.collect::<Result<Vec<_>, _>>()?.into_iter().enumerate().peekable();
+        while let Some((index, patch)) = loaded.next() {
+            match patch {
                 Patch::Strategic { selectors, documents } => patched.merge(index, selectors, documents)?,
-                Patch::Json(operations) => patched.apply_json(index, &operations)?,
+                Patch::Json(operations) => {
+                    // What one JSON patch leaves need not be a configuration before the next one is through.
+                    let mut run = vec![(index, operations)];
+                    while let Some((index, Patch::Json(operations))) =
+                        loaded.next_if(|(_, patch)| matches!(patch, Patch::Json(_)))
+                    {
+                        run.push((index, operations));
+                    }
+                    patched.apply_json(&run)?;
+                }
             }
         }
         Ok(patched)
@@ -164,12 +175,14 @@ impl Patch {
 impl Patched {
     fn merge(&mut self, index: usize, selectors: Vec<Step>, documents: Vec<Document>) -> Result<(), PatchError> {
         // What is deleted from the v1alpha1 document comes first, then its own patch, then the rest in order.
-        let (first, rest): (Vec<Step>, Vec<Step>) = selectors.into_iter().partition(|step| step.selector.kind == "v1alpha1");
+        let (first, rest): (Vec<Step>, Vec<Step>) =
+            selectors.into_iter().partition(|step| step.selector.kind == "v1alpha1");
         for step in &first {
             self.delete(index, &step.selector)?;
         }
         let mut rest = rest.into_iter().peekable();
-        let (main, others): (Vec<_>, Vec<_>) = documents.into_iter().enumerate().partition(|(_, doc)| doc.is_v1alpha1());
+        let (main, others): (Vec<_>, Vec<_>) =
+            documents.into_iter().enumerate().partition(|(_, doc)| doc.is_v1alpha1());
         for (_, document) in main {
             self.merge_document(index, document)?;
         }
@@ -213,7 +226,8 @@ impl Patched {
         let named = selector.name.as_deref().map(|name| format!("/{name}")).unwrap_or_default();
         let Some(position) = position else {
             // Talos up to 1.13 panics here, 1.14 skips it in silence.
-            self.warnings.push(format!("patch {index} deletes from document {}{named}, which does not exist", selector.kind));
+            self.warnings
+                .push(format!("patch {index} deletes from document {}{named}, which does not exist", selector.kind));
             return Ok(());
         };
         if selector.path.is_empty() {
@@ -230,25 +244,31 @@ impl Patched {
         })
     }
 
-    fn apply_json(&mut self, index: usize, operations: &[json::Operation]) -> Result<(), PatchError> {
+    fn apply_json(&mut self, patches: &[(usize, Vec<json::Operation>)]) -> Result<(), PatchError> {
         let [document] = self.config.documents.as_slice() else {
-            if operations.is_empty() {
+            for (index, operations) in patches {
+                if !operations.is_empty() {
+                    return Err(PatchError::MultiDocument { index: *index });
+                }
                 self.warnings.push(format!("patch {index} is empty"));
-                return Ok(());
             }
-            return Err(PatchError::MultiDocument { index });
+            return Ok(());
         };
-        let fail = |message| PatchError::Json { index, message };
+        let fail = |index| move |message| PatchError::Json { index, message };
+        let (first, last) =
+            (patches.first().map_or(0, |(index, _)| *index), patches.last().map_or(0, |(index, _)| *index));
         let mut content = match document.source() {
             Some(source) => json::from_yaml(source, !document.is_verbatim()),
             None => json::from_yaml(&document.written(), false),
         }
-        .map_err(fail)?;
-        json::apply(&mut content, operations).map_err(fail)?;
+        .map_err(fail(first))?;
+        for (index, operations) in patches {
+            json::apply(&mut content, operations).map_err(fail(*index))?;
+        }
         let result = Document::verbatim(json::to_yaml(&content));
-        let documents = result.map_err(|source| PatchError::Result { index, source })?;
+        let documents = result.map_err(|source| PatchError::Result { index: last, source })?;
         let config = MachineConfig::from_documents(documents.into_iter().collect());
-        self.config = config.map_err(|source| PatchError::Result { index, source })?;
+        self.config = config.map_err(|source| PatchError::Result { index: last, source })?;
         Ok(())
     }
 }

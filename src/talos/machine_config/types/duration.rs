@@ -73,7 +73,8 @@ fn term(text: &str) -> Option<(i128, &str)> {
     let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
     // Beyond 18 digits a fraction of an hour is below a nanosecond.
     let fraction = &fraction[..fraction.len().min(18)];
-    let part = if fraction.is_empty() { 0 } else { fraction.parse::<i128>().ok()? * unit / 10i128.pow(fraction.len() as u32) };
+    let part =
+        if fraction.is_empty() { 0 } else { fraction.parse::<i128>().ok()? * unit / 10i128.pow(fraction.len() as u32) };
     Some((whole.checked_mul(unit)?.checked_add(part)?, rest))
 }
 

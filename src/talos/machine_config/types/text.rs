@@ -30,7 +30,9 @@ pub(crate) fn read(kind: TextKind, scalar: &Scalar) -> Result<Option<Scalar>, St
         TextKind::AddressPort if text.is_empty() => String::new(),
         TextKind::AddressPort => address_port(text).ok_or("an IP address with a port is expected")?,
         TextKind::Prefix if text.is_empty() => String::new(),
-        TextKind::Prefix => prefix(text).ok_or("an IP address with a prefix length is expected, such as 10.0.0.1/24")?,
+        TextKind::Prefix => {
+            prefix(text).ok_or("an IP address with a prefix length is expected, such as 10.0.0.1/24")?
+        }
         TextKind::Url => Url::parse(text)?.to_string(),
         TextKind::PortRange => return port_range(scalar).map(Some),
         TextKind::PemKey if text == REDACTED => text.to_owned(),
@@ -149,7 +151,9 @@ fn disk_size(text: &str) -> Result<Option<Scalar>, String> {
     let human = bytes::format(size);
     Ok(match size {
         0 => None,
-        size if size.is_multiple_of(1000) && bytes::parse(&human) == Some(size) => Some(Scalar { tag: Tag::Str, text: human }),
+        size if size.is_multiple_of(1000) && bytes::parse(&human) == Some(size) => {
+            Some(Scalar { tag: Tag::Str, text: human })
+        }
         size => Some(Scalar { tag: Tag::Int, text: size.to_string() }),
     })
 }

@@ -224,7 +224,16 @@ mod tests {
 
     #[test]
     fn urls_are_taken_apart_and_put_together() {
-        for text in ["https://192.168.1.50:6443", "https://[fd00::1]:6443/x?a=b#c", "http://u:p@h/", "mailto:x@y", "/path", "host", "", "https://h?"] {
+        for text in [
+            "https://192.168.1.50:6443",
+            "https://[fd00::1]:6443/x?a=b#c",
+            "http://u:p@h/",
+            "mailto:x@y",
+            "/path",
+            "host",
+            "",
+            "https://h?",
+        ] {
             assert_eq!(Url::parse(text).map(|url| url.to_string()).as_deref(), Ok(text), "{text}");
         }
         let url = Url::parse("HTTPS://[fd00::1]:6443/x").expect("a URL");

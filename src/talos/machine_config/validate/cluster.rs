@@ -69,7 +69,9 @@ pub(super) fn network_plugin(cluster: Option<&Node>, report: &mut Report) {
     if matches!(name, "none" | "custom") && !arguments.is_empty() {
         report.error(PATH, format!("\"flanneldExtraArgs\" field should be empty for {name:?} CNI"));
     }
-    if matches!(name, "none" | "custom") && plugin.is_some_and(|plugin| plugin.flag("flannel.kubeNetworkPoliciesEnabled")) {
+    if matches!(name, "none" | "custom")
+        && plugin.is_some_and(|plugin| plugin.flag("flannel.kubeNetworkPoliciesEnabled"))
+    {
         report.error(PATH, format!("\"flannelKubeNetworkPoliciesEnabled\" should not be enabled for {name:?} CNI"));
     }
 }

@@ -29,15 +29,26 @@ fn members<'a>(devices: &'a [Node], report: &mut Report) -> HashMap<&'a str, &'a
         let path = format!("machine.network.interfaces[{index}]");
         let name = device.text("interface");
         if device.has("bond") && device.has("bridge") {
-            report.error(&path, format!("interface has both bridge and bond sections set {name:?}: config sections are mutually exclusive"));
+            report.error(
+                &path,
+                format!(
+                    "interface has both bridge and bond sections set {name:?}: config sections are mutually exclusive"
+                ),
+            );
         }
         if !device.items("bond.interfaces").is_empty() && !device.items("bond.deviceSelectors").is_empty() {
-            report.error(&path, format!("interface {name:?} has both interfaces and selectors set: config sections are mutually exclusive"));
+            report.error(
+                &path,
+                format!(
+                    "interface {name:?} has both interfaces and selectors set: config sections are mutually exclusive"
+                ),
+            );
         }
         let list = if device.has("bridge") { "bridge.interfaces" } else { "bond.interfaces" };
         for member in device.items(list).iter().map(|item| item.text("")) {
             if let Some(other) = members.insert(member, name).filter(|other| *other != name) {
-                let message = format!("interface {member:?} is declared as part of two separate links: {other:?} and {name:?}");
+                let message =
+                    format!("interface {member:?} is declared as part of two separate links: {other:?} and {name:?}");
                 report.error(&path, message);
             }
         }
@@ -97,14 +108,18 @@ impl Check<'_> {
             report.error(&self.path, "interface can't have both .cidr and .addresses set");
         }
         if !cidr.is_empty() {
-            let message = "machine.network.interface.cidr is deprecated, please use machine.network.interface.addresses";
+            let message =
+                "machine.network.interface.cidr is deprecated, please use machine.network.interface.addresses";
             report.warning(self.at("cidr"), message);
         }
         check_addresses(cidr, addresses, &self.path, report);
         if let Some(vip) = self.device.get("vip")
             && !is_ip(vip.text("ip"))
         {
-            report.error(self.at("vip.ip"), format!("[networking.os.device.vip] failed to parse {:?} as IP address", vip.text("ip")));
+            report.error(
+                self.at("vip.ip"),
+                format!("[networking.os.device.vip] failed to parse {:?} as IP address", vip.text("ip")),
+            );
         }
     }
 
@@ -115,9 +130,11 @@ impl Check<'_> {
             if network.is_empty() && gateway.is_empty() {
                 report.error(&path, "either network or gateway should be set");
             }
-            for (field, text, valid) in
-                [("network", network, is_cidr(network)), ("gateway", gateway, is_ip(gateway)), ("source", source, is_ip(source))]
-            {
+            for (field, text, valid) in [
+                ("network", network, is_cidr(network)),
+                ("gateway", gateway, is_ip(gateway)),
+                ("source", source, is_ip(source)),
+            ] {
                 if !text.is_empty() && !valid {
                     report.error(format!("{path}.{field}"), format!("{text:?}: invalid network address"));
                 }
@@ -184,7 +201,9 @@ fn check_bond(bond: &Node, path: &str, report: &mut Report) {
     for field in ["updelay", "downdelay"] {
         let delay = bond.int(field);
         match interval {
-            0 if delay != 0 => report.error(format!("{path}.{field}"), format!("bond.{field} can't be set if miiMon is zero")),
+            0 if delay != 0 => {
+                report.error(format!("{path}.{field}"), format!("bond.{field} can't be set if miiMon is zero"))
+            }
             0 => {}
             interval if delay % interval != 0 => {
                 report.error(format!("{path}.{field}"), format!("bond.{field} should be a multiple of miiMon"));

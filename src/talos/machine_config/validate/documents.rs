@@ -96,9 +96,15 @@ fn extension_service(root: &Node, report: &mut Report) {
     } else if files.is_empty() && root.items("environment").is_empty() {
         report.error("configFiles", format!("no config files found for extension {name:?}"));
     } else if let Some(index) = files.iter().position(|file| file.text("content").is_empty()) {
-        report.error(format!("configFiles[{index}].content"), format!("extension content is required for extension {name:?}"));
+        report.error(
+            format!("configFiles[{index}].content"),
+            format!("extension content is required for extension {name:?}"),
+        );
     } else if let Some(index) = files.iter().position(|file| file.text("mountPath").is_empty()) {
-        report.error(format!("configFiles[{index}].mountPath"), format!("extension mount path is required for extension {name:?}"));
+        report.error(
+            format!("configFiles[{index}].mountPath"),
+            format!("extension mount path is required for extension {name:?}"),
+        );
     }
 }
 

@@ -86,7 +86,9 @@ fn is_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         let bytes = label.as_bytes();
         let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        bytes.first().is_some_and(lower) && bytes.last().is_some_and(lower) && bytes.iter().all(|b| lower(b) || *b == b'-')
+        bytes.first().is_some_and(lower)
+            && bytes.last().is_some_and(lower)
+            && bytes.iter().all(|b| lower(b) || *b == b'-')
     };
     text.len() <= 253 && text.split('.').all(label)
 }

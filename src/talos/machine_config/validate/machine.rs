@@ -156,7 +156,10 @@ fn kube_span(root: &Node, machine: &Node, report: &mut Report) {
     }
     for subnet in span.items("filters.endpoints").iter().map(|item| item.text("")) {
         if !is_subnet_or_address(subnet) {
-            report.error(format!("{PATH}.filters.endpoints"), format!("KubeSpan endpoint filter is not valid: {subnet:?}"));
+            report.error(
+                format!("{PATH}.filters.endpoints"),
+                format!("KubeSpan endpoint filter is not valid: {subnet:?}"),
+            );
         }
     }
     for subnet in span.items("filters.excludeAdvertisedNetworks").iter().map(|item| item.text("")) {
@@ -207,7 +210,9 @@ fn kubelet(machine: &Node, report: &mut Report) {
             report.error("machine.kubelet.nodeIP.validSubnets", message);
         }
     }
-    for field in PROTECTED.iter().filter(|field| kubelet.get("extraConfig").is_some_and(|extra| extra.get(field).is_some())) {
+    for field in
+        PROTECTED.iter().filter(|field| kubelet.get("extraConfig").is_some_and(|extra| extra.get(field).is_some()))
+    {
         let message = format!("kubelet configuration field {field:?} can't be overridden");
         report.error(format!("machine.kubelet.extraConfig.{field}"), message);
     }
@@ -249,7 +254,10 @@ fn logging(machine: &Node, report: &mut Report) {
                     report.error(format!("{path}.endpoint"), "empty logging endpoint's host");
                 }
                 if url.scheme != "tcp" && url.scheme != "udp" {
-                    report.error(format!("{path}.endpoint"), format!("unexpected logging endpoint scheme {:?}", url.scheme));
+                    report.error(
+                        format!("{path}.endpoint"),
+                        format!("unexpected logging endpoint scheme {:?}", url.scheme),
+                    );
                 }
             }
         }
@@ -298,7 +306,9 @@ fn features(machine: &Node, role: Role, report: &mut Report) {
 fn registries(machine: &Node, report: &mut Report) {
     for field in ["config", "mirrors"] {
         let path = format!("registries.{field}");
-        for entry in machine.at(&path).and_then(Node::as_mapping).unwrap_or_default().iter().filter(|e| e.value.is_null()) {
+        for entry in
+            machine.at(&path).and_then(Node::as_mapping).unwrap_or_default().iter().filter(|e| e.value.is_null())
+        {
             let key = entry.key.as_str().unwrap_or_default();
             report.error(format!("machine.{path}"), format!("registries.{field}[{key:?}] is null"));
         }

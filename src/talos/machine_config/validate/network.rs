@@ -88,7 +88,8 @@ fn addresses_and_routes(root: &Node, report: &mut Report) {
     for (index, route) in root.items("routes").iter().enumerate() {
         for (field, what) in [("destination", "IP prefix"), ("gateway", "IP address"), ("source", "IP address")] {
             if is_unspecified(route.text(field)) {
-                report.error(format!("routes[{index}].{field}"), format!("route {index} {field} must be a valid {what}"));
+                report
+                    .error(format!("routes[{index}].{field}"), format!("route {index} {field} must be a valid {what}"));
             }
         }
     }

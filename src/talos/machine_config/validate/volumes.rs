@@ -21,7 +21,8 @@ pub(super) fn validate(kind: &str, root: &Node, report: &mut Report) {
                 None => report.error("discovery.volumeSelector.match", "volume selector is required"),
                 Some(expression) => {
                     if let Err(message) = cel::check(expression, cel::Environment::Volume, cel::Type::Bool) {
-                        report.error("discovery.volumeSelector.match", format!("volume selector is invalid: {message}"));
+                        report
+                            .error("discovery.volumeSelector.match", format!("volume selector is invalid: {message}"));
                     }
                 }
             }
@@ -43,7 +44,8 @@ pub(super) fn conflicts(root: &Node, v1alpha1: &Node, report: &mut Report) {
     };
     if is_encrypted(root) && v1alpha1.has(&format!("machine.systemDiskEncryption.{field}")) {
         let name = root.text("name");
-        let message = format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig");
+        let message =
+            format!("system disk encryption for {name:?} is configured in both v1alpha1.Config and VolumeConfig");
         report.error("encryption", message);
     }
 }

@@ -113,11 +113,7 @@ impl<'a> Reader<'a> {
         Ok(node)
     }
 
-    fn nested<T>(
-        &mut self,
-        mark: Mark,
-        read: impl FnOnce(&mut Self) -> Result<T, YamlError>,
-    ) -> Result<T, YamlError> {
+    fn nested<T>(&mut self, mark: Mark, read: impl FnOnce(&mut Self) -> Result<T, YamlError>) -> Result<T, YamlError> {
         let Some(left) = self.depth_left.checked_sub(1) else {
             return Err(YamlError::at(mark, "the document is nested too deeply"));
         };
@@ -272,9 +268,8 @@ fn tagged(wanted: &str, resolved: Tag) -> Option<Tag> {
 
 fn binary(text: &str, mark: Mark) -> Result<String, YamlError> {
     let packed: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
-    let bytes = STANDARD
-        .decode(packed)
-        .map_err(|_| YamlError::at(mark, "!!binary value contains invalid base64 data"))?;
+    let bytes =
+        STANDARD.decode(packed).map_err(|_| YamlError::at(mark, "!!binary value contains invalid base64 data"))?;
     String::from_utf8(bytes).map_err(|_| YamlError::at(mark, "!!binary value is not text"))
 }
 

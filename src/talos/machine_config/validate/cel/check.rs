@@ -16,7 +16,7 @@ impl Type {
             Self::Null => "null".into(),
             Self::Duration => "google.protobuf.Duration".into(),
             Self::Timestamp => "google.protobuf.Timestamp".into(),
-            Self::Type => "type".into(),
+            Self::Meta => "type".into(),
             Self::Dyn => "dyn".into(),
             Self::Strings => "list(string)".into(),
             Self::List(item) => format!("list({})", item.name()),
@@ -89,7 +89,9 @@ impl Checker {
                 Ok(Type::Map(Box::new(common(&keys)), Box::new(common(&values))))
             }
             // Messages of the protocol; nobody builds one in a selector.
-            Expression::Record(values) => values.iter().try_for_each(|value| self.type_of(value).map(drop)).map(|()| Type::Dyn),
+            Expression::Record(values) => {
+                values.iter().try_for_each(|value| self.type_of(value).map(drop)).map(|()| Type::Dyn)
+            }
         }
     }
 
@@ -104,13 +106,11 @@ impl Checker {
             ty => (ty, optional),
         };
         let field = match &target {
-            Type::Message(fields) => {
-                match fields.iter().find(|(field, _)| *field == name) {
-                    Some((_, Type::Strings)) => Type::List(Box::new(Type::String)),
-                    Some((_, ty)) => ty.clone(),
-                    None => return Err(format!("undefined field '{name}'")),
-                }
-            }
+            Type::Message(fields) => match fields.iter().find(|(field, _)| *field == name) {
+                Some((_, Type::Strings)) => Type::List(Box::new(Type::String)),
+                Some((_, ty)) => ty.clone(),
+                None => return Err(format!("undefined field '{name}'")),
+            },
             Type::Map(key, value) if Type::String.fits(key) => (**value).clone(),
             Type::Dyn => Type::Dyn,
             other => return Err(format!("type '{}' does not support field selection", other.name())),
@@ -164,7 +164,8 @@ impl Checker {
             return result;
         }
         let types = arguments.iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>()?;
-        if !METHODS.contains(&name) && !(self.has_optionals() && OPTIONAL_METHODS.contains(&name)) {
+        let known = METHODS.contains(&name) || (self.has_optionals() && OPTIONAL_METHODS.contains(&name));
+        if !known {
             return Err(undeclared(name));
         }
         member(&target, name, &types).ok_or_else(|| no_overload(name, &[vec![target], types].concat()))
@@ -183,7 +184,9 @@ impl Checker {
             Type::Map(key, _) => (**key).clone(),
             Type::Optional(inner) if name.starts_with("opt") => (**inner).clone(),
             Type::Dyn => Type::Dyn,
-            other => return Some(Err(format!("expression of type '{}' cannot be range of a comprehension", other.name()))),
+            other => {
+                return Some(Err(format!("expression of type '{}' cannot be range of a comprehension", other.name())));
+            }
         };
         self.locals.push((names.clone(), item));
         let types = arguments[1..].iter().map(|argument| self.type_of(argument)).collect::<Result<Vec<_>, _>>();
@@ -220,7 +223,9 @@ fn binary(symbol: &str, left: &Type, right: &Type) -> Option<Type> {
     match symbol {
         "&&" | "||" => (left.fits(&Bool) && right.fits(&Bool)).then_some(Bool),
         "==" | "!=" => same.then_some(Bool),
-        "<" | "<=" | ">" | ">=" => one_of(&[Bool, Int, Uint, Double, String, Bytes, Timestamp, Duration]).then_some(Bool),
+        "<" | "<=" | ">" | ">=" => {
+            one_of(&[Bool, Int, Uint, Double, String, Bytes, Timestamp, Duration]).then_some(Bool)
+        }
         "in" => match right {
             Type::List(item) => left.fits(item).then_some(Bool),
             Type::Map(key, _) => left.fits(key).then_some(Bool),
@@ -241,7 +246,19 @@ fn binary(symbol: &str, left: &Type, right: &Type) -> Option<Type> {
 
 fn is_function(environment: Environment, name: &str) -> bool {
     const STANDARD: [&str; 13] = [
-        "size", "int", "uint", "double", "string", "bytes", "bool", "timestamp", "duration", "type", "dyn", "matches", "has",
+        "size",
+        "int",
+        "uint",
+        "double",
+        "string",
+        "bytes",
+        "bool",
+        "timestamp",
+        "duration",
+        "type",
+        "dyn",
+        "matches",
+        "has",
     ];
     STANDARD.contains(&name)
         || match environment {
@@ -270,7 +287,7 @@ fn global(name: &str, types: &[Type]) -> Option<Type> {
         "bool" => from(&[Bool, String], Bool),
         "timestamp" => from(&[String, Int, Timestamp], Timestamp),
         "duration" => from(&[String, Int, Duration], Duration),
-        "type" => (types.len() == 1).then_some(Type::Type),
+        "type" => (types.len() == 1).then_some(Type::Meta),
         "dyn" => (types.len() == 1).then_some(Dyn),
         "matches" | "glob" => matches!(types, [a, b] if a.fits(&String) && b.fits(&String)).then_some(Bool),
         "mac" => from(&[Bytes], String),
@@ -283,8 +300,22 @@ fn global(name: &str, types: &[Type]) -> Option<Type> {
 }
 
 const METHODS: [&str; 16] = [
-    "contains", "startsWith", "endsWith", "matches", "size", "getFullYear", "getMonth", "getDayOfYear", "getDate",
-    "getDayOfMonth", "getDayOfWeek", "getHours", "getMinutes", "getSeconds", "getMilliseconds", "map",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "size",
+    "getFullYear",
+    "getMonth",
+    "getDayOfYear",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+    "map",
 ];
 const OPTIONAL_METHODS: [&str; 4] = ["hasValue", "value", "orValue", "or"];
 
@@ -307,7 +338,9 @@ fn member(target: &Type, name: &str, types: &[Type]) -> Option<Type> {
 /// The type of a value that is one or the other.
 fn joined(left: &Type, right: &Type) -> Option<Type> {
     match (left, right) {
-        (Type::Dyn | Type::Null, other) | (other, Type::Null) if left.fits(right) || right.fits(left) => Some(other.clone()),
+        (Type::Dyn | Type::Null, other) | (other, Type::Null) if left.fits(right) || right.fits(left) => {
+            Some(other.clone())
+        }
         (left, right) if left.fits(right) => Some(left.clone()),
         _ => None,
     }
@@ -357,7 +390,7 @@ fn constant(environment: Environment, name: &str) -> Option<Type> {
     if CLASSES.contains(&name) && matches!(environment, Environment::OomTrigger | Environment::OomScoring) {
         return Some(Type::Int);
     }
-    (TYPES.contains(&name) || name == "type").then_some(Type::Type)
+    (TYPES.contains(&name) || name == "type").then_some(Type::Meta)
 }
 
 /// `memory_some_avg10`, `d_qos_memory_full_total` and their like.

@@ -38,7 +38,7 @@ pub(super) enum Type {
     Duration,
     Timestamp,
     /// The type of a type.
-    Type,
+    Meta,
     /// Anything; what an empty list holds, too.
     Dyn,
     /// A list of strings, for tables of fields.

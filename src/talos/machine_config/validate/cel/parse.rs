@@ -218,8 +218,26 @@ impl Parser {
 }
 
 const RESERVED: [&str; 20] = [
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "null",
-    "package", "namespace", "return", "true", "var", "void",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "null",
+    "package",
+    "namespace",
+    "return",
+    "true",
+    "var",
+    "void",
 ];
 
 /// Only a dotted name that looks like a message's can be followed by fields.
