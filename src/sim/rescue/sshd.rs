@@ -104,7 +104,7 @@ fn force(shared: &Shared) -> String {
         "command=${{SSH_ORIGINAL_COMMAND:-sh -s}}\nif [ \"$(id -u)\" = 0 ]; then export SIM_ADMIN=1; fi\n{variables}\
          export SSH_ORIGINAL_COMMAND=\"$command\"\nstatus=$(mktemp)\n\
          {{ /bin/sh {root}/enter.sh; echo $? >\"$status\"; }} | \
-         {{ if command -v perl >/dev/null; then exec perl -pe 'BEGIN {{ $| = 1 }} s/\\Q{root}\\E//g'; else exec cat; fi; }}\n\
+         {{ if command -v perl >/dev/null; then exec perl -pe 'BEGIN {{ $| = 1 }} s{{\\Q$ENV{{SIM}}\\E}}{{}}g'; else exec cat; fi; }}\n\
          code=$(cat \"$status\")\nrm -f \"$status\"\n\
          echo \"exec $code $(printf %.100s \"$command\" | tr '\\n' ' ')\" >>{root}/run/control\nexit \"$code\"\n"
     )
