@@ -1,1 +1,204 @@
-//! (placeholder)
+//! The story: from a rescue shell to a Ready node.
+//!
+//! [`run`] knows the order; every phase looks before it acts, so a run that is started again skips what is done
+//! (DESIGN.md D3). A connection never outlives a reboot: each look dials anew (D4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::cache::ImageCache;
+use crate::client::factory::Factory;
+use crate::client::talos::Address;
+use crate::node::spec::{Activation, NodeSpec};
+use crate::node::temporary::Temporary;
+use crate::provision::error::{Cause, Failure};
+use crate::provision::facts::Facts;
+use crate::provision::observe::Observation;
+use crate::provision::phase::{Phase, sequence};
+use crate::provision::transcript::{Outcome, Transcript};
+use crate::provision::wait::Limits;
+use crate::talos::machine_config::MachineConfig;
+use crate::talos::talosconfig::ClientCredentials;
+
+/// Letting a node go.
+pub mod destroy;
+/// Pods leave before a reboot and may come back after.
+pub mod drain;
+/// How a run fails.
+pub mod error;
+/// What was learned from a node.
+pub mod facts;
+/// What an update will do.
+pub mod foresee;
+/// What is at the address right now.
+pub mod observe;
+/// The phases and their order.
+pub mod phase;
+/// What each phase did.
+pub mod transcript;
+/// Reading a node that exists.
+pub mod refresh;
+/// Changing a node that exists.
+pub mod update;
+/// Waiting for conditions.
+pub mod wait;
+
+mod boot;
+mod bootstrap;
+mod configure;
+mod flash;
+mod image;
+mod join;
+mod upgrade;
+
+/// Lifetime of the administrator certificate for the temporary cluster: longer than any create.
+const CREDENTIALS_LIFETIME: time::Duration = time::Duration::hours(24);
+
+/// Everything a run needs, made before the first packet.
+pub struct Job {
+    spec: NodeSpec,
+    temporary: Temporary,
+    temporary_credentials: ClientCredentials,
+    places: Places,
+    limits: Limits,
+    known: Option<Known>,
+}
+
+/// A node as an earlier run left it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// UUID of the machine.
+    pub machine_uuid: Option<String>,
+    /// Name of the node, which a new configuration may change.
+    pub node_name: Option<String>,
+}
+
+/// Where images come from and are kept.
+#[derive(Clone)]
+pub struct Places {
+    /// The Image Factory.
+    pub factory: Arc<Factory>,
+    /// Downloaded images.
+    pub cache: ImageCache,
+}
+
+impl Job {
+    /// A job for `spec`, to be done before its own limit or until `stop`.
+    pub fn new(spec: NodeSpec, places: Places, stop: CancellationToken, now: OffsetDateTime) -> Result<Self, Cause> {
+        let temporary = Temporary::derive(&spec).map_err(Cause::Temporary)?;
+        let temporary_credentials = temporary.credentials(now, CREDENTIALS_LIFETIME).map_err(Cause::Temporary)?;
+        let limits = Limits { deadline: Instant::now() + spec.create_timeout, stop };
+        Ok(Self { spec, temporary, temporary_credentials, places, limits, known: None })
+    }
+
+    /// The same for a node that exists, to be done within `limit`.
+    #[must_use]
+    pub fn on_known(mut self, known: Known, limit: Duration) -> Self {
+        self.limits.deadline = Instant::now() + limit;
+        self.known = Some(known);
+        self
+    }
+
+    /// The configuration that the node is to have.
+    pub fn config(&self) -> &MachineConfig {
+        &self.spec.worker.config
+    }
+
+    /// Name that the node has in Kubernetes before anything is changed.
+    fn node_name(&self) -> &str {
+        self.known.as_ref().and_then(|known| known.node_name.as_deref()).unwrap_or(&self.spec.hostname)
+    }
+
+    fn address(&self) -> Address {
+        Address::new(self.spec.endpoint.host.clone(), self.spec.endpoint.talos_port)
+    }
+}
+
+/// A note for the transcript, or why a phase failed.
+type Step<T = String> = Result<T, Cause>;
+
+/// Runs the phases of a create. On failure nothing needs to be undone: the next run goes on from what it sees.
+pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
+    let mut phases = sequence(&job.spec.flash, job.spec.activation);
+    let mut transcript = Transcript::of(&phases);
+    let first = phases[0];
+    let mut seen = observe::first(job).await.map_err(|cause| fail(job, first, cause, &transcript))?;
+    tracing::info!(endpoint = %job.spec.endpoint, %seen, "machine found");
+    let mut facts = None;
+    let mut image = None;
+    let mut next = 0;
+    while let Some(phase) = phases.get(next).copied() {
+        next += 1;
+        transcript.start(phase);
+        if phase != Phase::Join && seen.is_past(phase) {
+            transcript.end(phase, Outcome::Skipped, seen.to_string());
+            continue;
+        }
+        let done = match phase {
+            Phase::Image => image::run(job).await.map(|cached| {
+                let note = cached.note();
+                image = Some(cached);
+                note
+            }),
+            Phase::Flash => flash::run(job, image.as_ref()).await,
+            Phase::Boot => boot::run(job, &mut seen).await,
+            Phase::Configure => configure::run(job, &mut seen).await,
+            Phase::Bootstrap => bootstrap::run(job, &mut seen).await,
+            Phase::Upgrade => upgrade::run(job, &mut seen).await,
+            // No create has it.
+            Phase::Apply => Ok(String::new()),
+            Phase::Join => join::run(job, &seen).await.map(|learned| {
+                let note = format!("Talos {} as {}", learned.talos_version, learned.node_name);
+                facts = Some(learned);
+                note
+            }),
+        };
+        match done {
+            Ok(note) => transcript.end(phase, Outcome::Done, note),
+            Err(cause) => {
+                transcript.end(phase, Outcome::Failed, "");
+                return Err(fail(job, phase, cause, &transcript));
+            }
+        }
+        if phase == Phase::Boot && needs_activation(job, &seen) {
+            let extra = [Phase::Configure, Phase::Bootstrap, Phase::Upgrade];
+            phases.splice(next..next, extra);
+            transcript.insert_before_join(&extra);
+        }
+    }
+    // The sequence ends with the join, which either failed above or left its facts.
+    facts.ok_or_else(|| fail(job, Phase::Join, Cause::Stopped, &transcript))
+}
+
+/// Whether `activation = "auto"` has to take the long road after all.
+fn needs_activation(job: &Job, seen: &Observation) -> bool {
+    job.spec.activation == Activation::Auto
+        && match seen {
+            Observation::Maintenance(found) => !found.runs(&job.spec.image),
+            Observation::Temporary(found) => !found.runs(&job.spec.image),
+            _ => false,
+        }
+}
+
+fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<Failure> {
+    let mut hints = cause.hints();
+    hints.extend(observe::hints(phase, &cause, &job.spec));
+    if phase == Phase::Join {
+        hints.extend(join::hints(&cause));
+    }
+    hints.push(match &cause {
+        Cause::Stopped => format!("apply again to go on in phase {phase}"),
+        _ => format!("apply again when it is remedied: what is done is seen and skipped, phase {phase} is tried again"),
+    });
+    Box::new(Failure {
+        phase,
+        endpoint: job.spec.endpoint.to_string(),
+        cause,
+        transcript: transcript.clone(),
+        hints,
+    })
+}

@@ -3,6 +3,9 @@
 /// A value that must not be printed.
 pub mod secret;
 
+/// Machine configurations: parse, validate, patch, generate, hash, compare.
+pub mod machine_config;
+
 /// Talos releases and what differs between them.
 pub mod version;
 
@@ -20,5 +23,3 @@ pub mod pki;
 
 /// talosconfig files and client credentials.
 pub mod talosconfig;
-/// Machine configurations: parse, validate, patch, generate, hash, compare.
-pub mod machine_config;

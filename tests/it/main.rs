@@ -1,2 +1,9 @@
+//! The integration tests, as one binary: linking it once is what takes time.
+
+mod acceptance;
 mod config;
+mod docs;
+mod flash;
+mod layers;
+mod protocol;
 mod simulator;

@@ -1,6 +1,7 @@
 //! What differs between two configurations, fit to be shown.
 
 use super::MachineConfig;
+use super::hash;
 use super::redact::looks_secret;
 use super::types::{Struct, Type};
 use super::yaml::{Node, Tag, Value};
@@ -29,7 +30,35 @@ pub struct Change {
     pub new: Option<String>,
 }
 
+/// One value of a configuration, to be remembered without being kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Its document, such as `LinkConfig/net0`; empty for the v1alpha1 document.
+    pub document: String,
+    /// Where, as in [`Change::path`].
+    pub path: String,
+    /// SHA-256 of the content. A short secret can be guessed from it: it must be keyed before it is stored.
+    pub digest: [u8; 32],
+    /// The value, when it may be shown.
+    pub shown: Option<String>,
+}
+
 impl MachineConfig {
+    /// All values by path, as [`MachineConfig::diff`] would list them, had everything been added.
+    pub fn leaves(&self) -> Vec<Leaf> {
+        let (mut changes, mut leaves) = (Vec::new(), Vec::new());
+        for document in &self.documents {
+            let first = leaves.len();
+            let mut walk = Walk::new(prefix(document.id()), &mut changes);
+            walk.leaves = Some(&mut leaves);
+            walk.fields(document.kind().body, None, Some(&document.decoded()));
+            for leaf in leaves.iter_mut().skip(first) {
+                leaf.document = prefix(document.id());
+            }
+        }
+        leaves
+    }
+
     /// What differs between this (old) and another (new) configuration, by path. Values are shown for
     /// numbers, booleans and texts known to be harmless; all others are left out.
     pub fn diff(&self, new: &MachineConfig) -> Vec<Change> {
@@ -67,6 +96,8 @@ const HARMLESS: [&str; 46] = [
 struct Walk<'a> {
     path: String,
     changes: &'a mut Vec<Change>,
+    /// Where the values themselves go, when they are asked for.
+    leaves: Option<&'a mut Vec<Leaf>>,
     /// Inside a field that is secret as a whole.
     secret: bool,
     /// The last field's name, by which texts are judged.
@@ -75,7 +106,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(path: String, changes: &'a mut Vec<Change>) -> Self {
-        Self { path, changes, secret: false, field: "" }
+        Self { path, changes, leaves: None, secret: false, field: "" }
     }
 
     fn document(&mut self, kind: ChangeKind) {
@@ -142,6 +173,11 @@ impl<'a> Walk<'a> {
     }
 
     fn leaf(&mut self, left: Option<&Node>, right: Option<&Node>) {
+        let shown = self.shown(right);
+        if let (Some(leaves), Some(node)) = (self.leaves.as_deref_mut(), right) {
+            leaves.push(Leaf { document: String::new(), path: self.path.clone(), digest: hash::of(node), shown });
+            return;
+        }
         let kind = match (left, right) {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
@@ -216,6 +252,21 @@ mod tests {
             ]
         );
         assert!(diff(old, old).is_empty());
+    }
+
+    #[test]
+    fn every_value_has_a_leaf_and_secrets_are_not_shown_in_it() {
+        let text = "machine: {token: hunter2, install: {disk: /dev/sda}}\n---\n{apiVersion: v1alpha1, kind: LinkConfig, name: net0, mtu: 1400}";
+        let config = MachineConfig::parse(text).expect("a configuration");
+        let leaves = config.leaves();
+        let of = |path: &str| leaves.iter().find(|leaf| leaf.path == path).unwrap_or_else(|| panic!("no {path}: {leaves:?}"));
+        assert_eq!(of("machine.install.disk").shown.as_deref(), Some("/dev/sda"));
+        assert_eq!(of("machine.token").shown, None);
+        assert_eq!(of("LinkConfig/net0.mtu").document, "LinkConfig/net0");
+        assert!(!format!("{leaves:?}").contains("hunter2"));
+        let other = MachineConfig::parse(&text.replace("hunter2", "other")).expect("a configuration").leaves();
+        let differ: Vec<_> = leaves.iter().zip(&other).filter(|(a, b)| a != b).map(|(a, _)| a.path.as_str()).collect();
+        assert_eq!(differ, ["machine.token"]);
     }
 
     #[test]

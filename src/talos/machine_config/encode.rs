@@ -1,7 +1,7 @@
 //! The opposite of decoding: what Talos writes for a document, absent fields included.
 
 use super::decode::zero;
-use super::types::{Struct, Type};
+use super::types::{Struct, TextKind, Type};
 use super::yaml::{Entry, Node, Value};
 
 /// The content of a document as Talos writes it.
@@ -13,12 +13,20 @@ fn fields(body: &'static Struct, node: Option<&Node>) -> Node {
     let mut entries = Vec::new();
     for field in body.fields {
         let value = node.and_then(|node| node.get(field.name));
-        if field.omit_empty() && is_empty(field.ty, value) {
+        if is_empty(field.ty, value) && (field.omit_empty() || !has_word_for_zero(field.ty)) {
             continue;
         }
         entries.push(Entry { key: Node::string(field.name), value: written(field.ty, value) });
     }
     Node::new(Value::Mapping(entries))
+}
+
+/// Talos writes `Protocol(0)` for some words that were never set, and cannot read it again.
+fn has_word_for_zero(ty: Type) -> bool {
+    match ty {
+        Type::Text(TextKind::Enum(words)) => words.values.iter().any(|(_, number)| *number == 0),
+        _ => true,
+    }
 }
 
 fn written(ty: Type, node: Option<&Node>) -> Node {

@@ -32,6 +32,13 @@ impl MachineConfig {
     }
 }
 
+/// A SHA-256 over one value.
+pub(super) fn of(content: &Node) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    node(&mut hasher, content);
+    hasher.finalize().into()
+}
+
 fn node(hasher: &mut Sha256, content: &Node) {
     match &content.value {
         // A float without a fraction is written, and read again, as an integer.

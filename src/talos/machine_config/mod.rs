@@ -12,7 +12,10 @@ mod error;
 pub mod generate;
 mod hash;
 mod patch;
+#[cfg(test)]
+mod properties;
 mod redact;
+mod releases;
 mod types;
 mod validate;
 pub mod yaml;
@@ -20,7 +23,7 @@ pub mod yaml;
 use std::fmt;
 
 pub use accessors::{DocumentId, ExtensionService, MachineType};
-pub use diff::{Change, ChangeKind};
+pub use diff::{Change, ChangeKind, Leaf};
 pub use document::Document;
 pub use error::ConfigError;
 pub use hash::HashOptions;

@@ -35,7 +35,7 @@ pub(crate) fn read(kind: TextKind, scalar: &Scalar) -> Result<Option<Scalar>, St
         TextKind::PortRange => return port_range(scalar).map(Some),
         TextKind::PemKey if text == REDACTED => text.to_owned(),
         TextKind::Base64 | TextKind::PemKey => base64(text)?,
-        TextKind::DiskSize => return disk_size(text).map(Some),
+        TextKind::DiskSize => return disk_size(text),
         TextKind::FileMode => return file_mode(scalar),
         TextKind::SizeMatch => size_match(text)?,
         TextKind::Hardware => hardware(text)?,
@@ -144,13 +144,14 @@ fn port_range(scalar: &Scalar) -> Result<Scalar, String> {
     }
 }
 
-fn disk_size(text: &str) -> Result<Scalar, String> {
+fn disk_size(text: &str) -> Result<Option<Scalar>, String> {
     let size = bytes::parse(text).ok_or("a size in bytes is expected, such as 10GB")?;
     let human = bytes::format(size);
-    if size.is_multiple_of(1000) && bytes::parse(&human) == Some(size) {
-        return Ok(Scalar { tag: Tag::Str, text: human });
-    }
-    Ok(Scalar { tag: Tag::Int, text: size.to_string() })
+    Ok(match size {
+        0 => None,
+        size if size.is_multiple_of(1000) && bytes::parse(&human) == Some(size) => Some(Scalar { tag: Tag::Str, text: human }),
+        size => Some(Scalar { tag: Tag::Int, text: size.to_string() }),
+    })
 }
 
 fn file_mode(scalar: &Scalar) -> Result<Option<Scalar>, String> {

@@ -226,7 +226,11 @@ impl Node {
     /// Whether both trees hold the same content in the same order; places and styles do not count.
     pub fn same_content(&self, other: &Node) -> bool {
         match (&self.value, &other.value) {
-            (Value::Scalar(a), Value::Scalar(b)) => a.tag == b.tag && (a.tag == Tag::Null || a.text == b.text),
+            (Value::Scalar(a), Value::Scalar(b)) => {
+                // A float without a fraction is written as an integer.
+                let numbers = [a.tag, b.tag].iter().all(|tag| matches!(tag, Tag::Int | Tag::Float));
+                (a.tag == b.tag || numbers) && (a.tag == Tag::Null || a.text == b.text)
+            }
             (Value::Sequence(a), Value::Sequence(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_content(b))
             }

@@ -18,6 +18,7 @@ impl Type {
             Self::Timestamp => "google.protobuf.Timestamp".into(),
             Self::Type => "type".into(),
             Self::Dyn => "dyn".into(),
+            Self::Strings => "list(string)".into(),
             Self::List(item) => format!("list({})", item.name()),
             Self::Map(key, value) => format!("map({}, {})", key.name(), value.name()),
             Self::Optional(inner) => format!("optional_type({})", inner.name()),
@@ -104,8 +105,11 @@ impl Checker {
         };
         let field = match &target {
             Type::Message(fields) => {
-                let field = fields.iter().find(|(field, _)| *field == name).map(|(_, ty)| ty.clone());
-                field.ok_or_else(|| format!("undefined field '{name}'"))?
+                match fields.iter().find(|(field, _)| *field == name) {
+                    Some((_, Type::Strings)) => Type::List(Box::new(Type::String)),
+                    Some((_, ty)) => ty.clone(),
+                    None => return Err(format!("undefined field '{name}'")),
+                }
             }
             Type::Map(key, value) if Type::String.fits(key) => (**value).clone(),
             Type::Dyn => Type::Dyn,
@@ -409,7 +413,7 @@ static LINK: [(&str, Type); 32] = [
     ("wireguard", Type::Dyn),
     ("permanent_addr", Type::Bytes),
     ("alias", Type::String),
-    ("alt_names", Type::Dyn),
+    ("alt_names", Type::Strings),
 ];
 
 /// `DiskSpec` of api/resource/definitions/block/block.proto.
@@ -429,9 +433,9 @@ static DISK: [(&str, Type); 18] = [
     ("cdrom", Type::Bool),
     ("dev_path", Type::String),
     ("pretty_size", Type::String),
-    ("secondary_disks", Type::Dyn),
+    ("secondary_disks", Type::Strings),
     ("uuid", Type::String),
-    ("symlinks", Type::Dyn),
+    ("symlinks", Type::Strings),
 ];
 
 /// `DiscoveredVolumeSpec` of the same file.

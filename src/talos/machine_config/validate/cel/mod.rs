@@ -41,6 +41,8 @@ pub(super) enum Type {
     Type,
     /// Anything; what an empty list holds, too.
     Dyn,
+    /// A list of strings, for tables of fields.
+    Strings,
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
     Optional(Box<Type>),

@@ -1,0 +1,3 @@
+output "config_hash" {
+  value = provider::talosoci::config_hash(file("${path.module}/cloudbox2.yaml"))
+}

@@ -1,0 +1,3 @@
+output "config" {
+  value = provider::talosoci::redact_config(file("${path.module}/cloudbox2.yaml"))
+}

@@ -1,0 +1,200 @@
+//! Nodes: reading, finding, cordoning, deleting.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1 as core;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::{Cluster, KubernetesError};
+
+/// What Kubernetes knows of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeState {
+    /// Its name.
+    pub name: String,
+    /// Condition Ready is True.
+    pub ready: bool,
+    /// Why it is not ready: reason and message of the condition.
+    pub not_ready_because: Option<String>,
+    /// Cordoned.
+    pub unschedulable: bool,
+    /// `v1.35.0`.
+    pub kubelet_version: String,
+    /// `Talos (v1.12.2)`.
+    pub os_image: String,
+    /// Addresses of type InternalIP.
+    pub internal_ips: Vec<IpAddr>,
+    /// `/etc/machine-id`.
+    pub machine_id: String,
+    /// SMBIOS UUID, as the kubelet writes it.
+    pub system_uuid: String,
+    /// `oci://…`, when a cloud provider or the kubelet set it.
+    pub provider_id: Option<String>,
+}
+
+/// What identifies a machine, whatever its node is called. Any match counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// SMBIOS UUID, in either case.
+    pub system_uuid: Option<String>,
+    /// Provider id.
+    pub provider_id: Option<String>,
+    /// One of its internal addresses.
+    pub internal_ip: Option<IpAddr>,
+}
+
+impl Cluster {
+    /// One node; `None` when it is not registered.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn node(&self, name: &str) -> Result<Option<NodeState>, KubernetesError> {
+        let action = format!("reading node {name}");
+        let found = self.call(&action, self.nodes_api().get_opt(name)).await?;
+        Ok(found.map(NodeState::from))
+    }
+
+    /// All nodes.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn nodes(&self) -> Result<Vec<NodeState>, KubernetesError> {
+        let listed = self
+            .call(
+                "listing nodes",
+                self.nodes_api().list(&ListParams::default()),
+            )
+            .await?;
+        Ok(listed.items.into_iter().map(NodeState::from).collect())
+    }
+
+    /// The nodes that are this machine; more than one when it registered under several names.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn nodes_of(&self, machine: &Machine) -> Result<Vec<NodeState>, KubernetesError> {
+        Ok(self
+            .nodes()
+            .await?
+            .into_iter()
+            .filter(|node| machine.is(node))
+            .collect())
+    }
+
+    /// Keeps new pods away from a node.
+    ///
+    /// # Errors
+    /// `NotFound` without such a node; else as any call.
+    pub async fn cordon(&self, name: &str) -> Result<(), KubernetesError> {
+        self.set_unschedulable(name, true).await
+    }
+
+    /// Lets new pods onto a node again.
+    ///
+    /// # Errors
+    /// `NotFound` without such a node; else as any call.
+    pub async fn uncordon(&self, name: &str) -> Result<(), KubernetesError> {
+        self.set_unschedulable(name, false).await
+    }
+
+    /// Removes a node from the cluster; false when there was none.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn delete_node(&self, name: &str) -> Result<bool, KubernetesError> {
+        let action = format!("deleting node {name}");
+        let nodes = self.nodes_api();
+        match self
+            .call(&action, nodes.delete(name, &DeleteParams::default()))
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(KubernetesError::Api { code: 404, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn set_unschedulable(
+        &self,
+        name: &str,
+        unschedulable: bool,
+    ) -> Result<(), KubernetesError> {
+        let action = format!(
+            "{} node {name}",
+            if unschedulable {
+                "cordoning"
+            } else {
+                "uncordoning"
+            }
+        );
+        let patch = Patch::Merge(json!({ "spec": { "unschedulable": unschedulable } }));
+        let (nodes, params) = (self.nodes_api(), PatchParams::default());
+        self.call(&action, nodes.patch(name, &params, &patch))
+            .await
+            .map(|_| ())
+    }
+
+    fn nodes_api(&self) -> Api<core::Node> {
+        Api::all(self.client.clone())
+    }
+}
+
+impl Machine {
+    fn is(&self, node: &NodeState) -> bool {
+        let uuid = self.system_uuid.as_deref().filter(|uuid| !uuid.is_empty());
+        let provider = self.provider_id.as_deref().filter(|id| !id.is_empty());
+        uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&node.system_uuid))
+            || provider.is_some_and(|id| node.provider_id.as_deref() == Some(id))
+            || self
+                .internal_ip
+                .is_some_and(|ip| node.internal_ips.contains(&ip))
+    }
+}
+
+impl From<core::Node> for NodeState {
+    fn from(node: core::Node) -> Self {
+        let spec = node.spec.unwrap_or_default();
+        let status = node.status.unwrap_or_default();
+        let info = status.node_info.unwrap_or_default();
+        let ready = status
+            .conditions
+            .unwrap_or_default()
+            .into_iter()
+            .find(|condition| condition.type_ == "Ready");
+        let is_ready = ready
+            .as_ref()
+            .is_some_and(|condition| condition.status == "True");
+        Self {
+            name: node.metadata.name.unwrap_or_default(),
+            ready: is_ready,
+            not_ready_because: ready.filter(|_| !is_ready).map(because),
+            unschedulable: spec.unschedulable.unwrap_or_default(),
+            provider_id: spec.provider_id.filter(|id| !id.is_empty()),
+            kubelet_version: info.kubelet_version,
+            os_image: info.os_image,
+            machine_id: info.machine_id,
+            system_uuid: info.system_uuid,
+            internal_ips: internal_ips(status.addresses.unwrap_or_default()),
+        }
+    }
+}
+
+fn because(condition: core::NodeCondition) -> String {
+    let parts = [condition.reason, condition.message];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join(": ")
+}
+
+fn internal_ips(addresses: Vec<core::NodeAddress>) -> Vec<IpAddr> {
+    let internal = addresses
+        .into_iter()
+        .filter(|address| address.type_ == "InternalIP");
+    internal
+        .filter_map(|address| address.address.parse().ok())
+        .collect()
+}

@@ -1,0 +1,240 @@
+//! Writes an image to the disk of a rescue shell, so that the disk either boots exactly this image or does not boot at all.
+//!
+//! Only what is not zero travels. The first and the last MiB of the disk are wiped before anything else, the rest is written,
+//! and after everything was read back from the disk and found right, the first MiB (boot record and partition table) follows.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::probe::{Facts, Kind, Privilege};
+use super::session::{Rights, Session, compact, quote};
+use crate::disk_image::{Digest, Event, Gpt, HEAD, Image, ZeroMode};
+
+mod disk;
+mod error;
+mod meter;
+mod pieces;
+mod remote;
+mod source;
+mod wire;
+mod zero;
+
+pub use error::{Cause, FlashError};
+pub use source::{BoxError, ImageSource};
+
+use disk::Disk;
+use meter::Meter;
+use remote::Start;
+use source::Decoding;
+
+/// How to flash.
+#[derive(Clone, Debug)]
+pub struct FlashOptions {
+    /// Which zero ranges of the image are made zero on the disk.
+    pub zero: ZeroMode,
+    /// The SHA-256 that the compressed image must have; compared before the disk can boot.
+    pub sha256: Option<Digest>,
+    /// How long to try to get a broken connection back; the flash then goes on where it was.
+    pub patience: Duration,
+}
+
+impl Default for FlashOptions {
+    fn default() -> Self {
+        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120) }
+    }
+}
+
+/// What is done at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Reading the image's first MiB and comparing it with the disk. Nothing was written yet.
+    Prepare,
+    /// Making sure that the disk does not boot, whatever was on it.
+    Wipe,
+    /// Writing what is not zero.
+    Write,
+    /// Making zero what must be zero.
+    Zero,
+    /// Waiting for the disk, and reading everything back.
+    Verify,
+    /// Writing the first MiB.
+    Finish,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done at the moment.
+    pub phase: Phase,
+    /// Bytes that the rescue host has confirmed in this phase.
+    pub done: u64,
+    /// Bytes of this phase; an estimate while the image is still being read, `None` while not even that is possible.
+    pub total: Option<u64>,
+    /// Bytes a second in this phase.
+    pub rate: u64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Flashed {
+    /// Bytes of the decoded image.
+    pub raw_bytes: u64,
+    /// Bytes of the compressed image.
+    pub compressed_bytes: u64,
+    /// Of the compressed image.
+    pub compressed_sha256: Digest,
+    /// Bytes of data written.
+    pub written_bytes: u64,
+    /// Bytes of data found on the disk as they should be: an earlier flash had brought them there.
+    pub kept_bytes: u64,
+    /// Bytes of zeros written.
+    pub zeroed_bytes: u64,
+    /// Bytes read back and found right.
+    pub verified_bytes: u64,
+    /// From start to end.
+    pub took: Duration,
+}
+
+/// Called now and then; must not block.
+pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// Flashes. The disk must have passed [`super::probe::refuse`].
+///
+/// Returns within a second of a cancellation.
+///
+/// # Errors
+/// [`FlashError`] says in which phase, why, and whether the disk was touched; if it was, it does not boot.
+pub async fn flash(
+    session: &Session,
+    facts: &Facts,
+    image: ImageSource,
+    options: &FlashOptions,
+    progress: OnProgress<'_>,
+    cancel: &CancellationToken,
+) -> Result<Flashed, FlashError> {
+    let meter = Meter::new(progress);
+    let run = Run { session, facts, options, meter: &meter };
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Cause::Cancelled),
+        result = run.all(image) => result,
+    };
+    result.map_err(|cause| FlashError {
+        disk: facts.disk.path.clone(),
+        phase: meter.phase(),
+        disk_touched: meter.wiped(),
+        cause,
+    })
+}
+
+/// A flash under way.
+struct Run<'a> {
+    session: &'a Session,
+    facts: &'a Facts,
+    options: &'a FlashOptions,
+    meter: &'a Meter<'a>,
+}
+
+impl Run<'_> {
+    async fn all(&self, image: ImageSource) -> Result<Flashed, Cause> {
+        let started = Instant::now();
+        let compressed_size = image.size();
+        let size = self.facts.disk.size / SECTOR * SECTOR;
+        let mut disk = Disk::open(self.session, self.start(), size, self.meter).await?;
+        let mut decoding = Decoding::start(image, size);
+        let (head, first) = read_head(&mut decoding).await?;
+        let image_size = self.image_size(&head)?;
+
+        disk.look_for(&head).await?;
+        let (kept, next) = disk.keep(&mut decoding, first).await?;
+        let written = disk.write(&mut decoding, next, compressed_size).await?;
+        let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
+        self.check(&image, image_size)?;
+        let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;
+        let verified = disk.verify(&image, kept.end, &zeroed.written).await?;
+        let head_bytes = disk.finish(head).await?;
+
+        Ok(Flashed {
+            raw_bytes: image.raw_size,
+            compressed_bytes: image.compressed_size,
+            compressed_sha256: image.compressed_sha256,
+            written_bytes: written + head_bytes,
+            kept_bytes: kept.bytes,
+            zeroed_bytes: zeroed.written.iter().map(|range| range.end - range.start).sum(),
+            verified_bytes: kept.bytes + zeroed.verified + verified + HEAD,
+            took: started.elapsed(),
+        })
+    }
+
+    /// Reads the partition table, and from it the size of the image, before anything is written.
+    fn image_size(&self, head: &[u8]) -> Result<u64, Cause> {
+        let gpt = Gpt::parse(head, u64::MAX).map_err(Cause::Partitions)?;
+        let sectors = self.facts.disk.sector_size;
+        if gpt.sector_size != sectors && sectors != 0 {
+            return Err(Cause::SectorSize { image: gpt.sector_size, disk: sectors });
+        }
+        // The backup header is in the last sector of an image.
+        let needed = gpt.backup_header + u64::from(gpt.sector_size);
+        let size = self.facts.disk.size;
+        if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(needed) }
+    }
+
+    /// Whether the whole image is the right one. Until here it was only hoped.
+    fn check(&self, image: &Image, expected: u64) -> Result<(), Cause> {
+        if image.raw_size != expected {
+            return Err(Cause::WrongSize { expected, found: image.raw_size });
+        }
+        let layout = image.layout.as_ref().map_err(|error| Cause::Partitions(error.clone()))?;
+        layout.backup.clone().map_err(Cause::Partitions)?;
+        match self.options.sha256 {
+            Some(expected) if expected != image.compressed_sha256 => {
+                Err(Cause::WrongDigest { expected, found: image.compressed_sha256 })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&self) -> Start {
+        let Facts { privilege, hash_command, disk, .. } = self.facts;
+        let hash = hash_command.as_deref().unwrap_or("sha256sum");
+        Start {
+            rights: match privilege {
+                Privilege::Root => Rights::Root,
+                Privilege::None(_) => Rights::User,
+            },
+            script: format!("disk={} sum={}\n{}", quote(&disk.device), quote(hash), compact(SCRIPT)),
+            identity: (disk.kind == Kind::Block).then(|| format!("i {} {}", disk.number, disk.size / SECTOR)),
+            patience: self.options.patience,
+        }
+    }
+}
+
+/// The first MiB of the image, and the first event after it.
+async fn read_head(decoding: &mut Decoding) -> Result<(Vec<u8>, Option<Event>), Cause> {
+    let mut head = vec![0; HEAD as usize];
+    while let Some(event) = decoding.next().await? {
+        match event {
+            Event::Data { offset, bytes, .. } if offset < HEAD => {
+                // No event crosses the end of the head.
+                let at = offset as usize;
+                head[at..at + bytes.len()].copy_from_slice(&bytes);
+            }
+            Event::Zero { offset, .. } if offset < HEAD => {}
+            later => return Ok((head, Some(later))),
+        }
+    }
+    Ok((head, None))
+}
+
+const SCRIPT: &str = include_str!("flash/flash.sh");
+
+const SECTOR: u64 = 512;
+
+/// A provider runs several flashes at once, on any thread: this must compile.
+#[cfg(test)]
+fn _a_flash_may_move_between_threads(session: &Session, facts: &Facts, image: ImageSource, cancel: &CancellationToken) {
+    fn movable(_: impl Send) {}
+    movable(flash(session, facts, image, &FlashOptions::default(), &|_| (), cancel));
+}

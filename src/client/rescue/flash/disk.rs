@@ -1,0 +1,202 @@
+//! The disk of the rescue host, and the rule that it must not boot while it holds anything but a whole image.
+
+use std::ops::Range;
+
+use super::remote::{Remote, Start};
+use super::source::Decoding;
+use super::wire::{Command, Job, Jobs};
+use super::{Cause, Meter, Phase, zero};
+use crate::client::rescue::session::Session;
+use crate::disk_image::{Digest, Event, Extent, HEAD, Image};
+
+pub(super) struct Disk<'a> {
+    remote: Remote<'a>,
+    meter: &'a Meter<'a>,
+    /// Whole sectors, in bytes.
+    size: u64,
+    /// Its first MiB is that of the image: an earlier flash was complete. It is wiped before the first write.
+    complete: bool,
+}
+
+/// What an earlier flash had already brought to the disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kept {
+    /// Extents that begin before are on the disk.
+    pub(super) end: u64,
+    /// Bytes of them.
+    pub(super) bytes: u64,
+}
+
+impl<'a> Disk<'a> {
+    pub(super) async fn open(session: &'a Session, start: Start, size: u64, meter: &'a Meter<'a>) -> Result<Self, Cause> {
+        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
+    }
+
+    /// Wipes the disk unless its first MiB is that of the image already.
+    pub(super) async fn look_for(&mut self, head: &[u8]) -> Result<(), Cause> {
+        self.complete = self.remote.hash(0..HEAD).await? == Digest::of(head);
+        if self.complete { Ok(()) } else { self.wipe().await }
+    }
+
+    /// Passes over what an earlier, interrupted flash of the same image has written; gives the first event it has not.
+    ///
+    /// Extents are written in order, so the first difference ends the search: on any other disk that is the first extent.
+    pub(super) async fn keep(&mut self, decoding: &mut Decoding, first: Option<Event>) -> Result<(Kept, Option<Event>), Cause> {
+        self.meter.begin(Phase::Write, None);
+        let mut kept = Kept::default();
+        let mut next = first;
+        while let Some(event) = next {
+            if let Event::Data { offset, bytes, sha256 } = &event {
+                let len = bytes.len() as u64;
+                self.fits(*offset, len)?;
+                if self.remote.hash(*offset..offset + len).await? != *sha256 {
+                    return Ok((kept, Some(event)));
+                }
+                kept = Kept { end: offset + len, bytes: kept.bytes + len };
+                self.meter.add(len);
+            }
+            next = decoding.next().await?;
+        }
+        Ok((kept, None))
+    }
+
+    /// Writes all data from `first` on.
+    pub(super) async fn write(&mut self, decoding: &mut Decoding, first: Option<Event>, compressed_size: Option<u64>) -> Result<u64, Cause> {
+        let Some(first) = first else { return Ok(0) };
+        self.before_writing().await?;
+        self.meter.begin(Phase::Write, None);
+        let mut sent = 0;
+        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, compressed_size, meter: self.meter };
+        self.remote.run(jobs, Some(self.meter)).await?;
+        Ok(sent)
+    }
+
+    /// Makes ranges zero. What is zero already is only read: on an empty disk that saves half of the time.
+    pub(super) async fn zero(&mut self, ranges: Vec<Range<u64>>) -> Result<zero::Done, Cause> {
+        self.meter.begin(Phase::Zero, Some(ranges.iter().map(|range| range.end - range.start).sum()));
+        let mut done = zero::Done::default();
+        let mut zeros = zero::Zeros::default();
+        for range in ranges {
+            let mut dirty = false;
+            for chunk in zero::chunks(range) {
+                let len = chunk.end - chunk.start;
+                if !dirty && self.remote.hash(chunk.clone()).await? == zeros.of(len).await {
+                    done.verified += len;
+                } else {
+                    dirty = true;
+                    if self.complete {
+                        self.before_writing().await?;
+                        self.meter.begin(Phase::Zero, None);
+                    }
+                    self.remote.zero(chunk.clone()).await?;
+                    done.written.push(chunk);
+                }
+                self.meter.add(len);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Reads back what was written.
+    pub(super) async fn verify(&mut self, image: &Image, kept: u64, zeroed: &[Range<u64>]) -> Result<u64, Cause> {
+        let written = image.extents.iter().filter(|extent| extent.offset >= kept.max(HEAD)).copied();
+        let mut extents: Vec<Extent> = written.chain(zero::expected(zeroed).await).collect();
+        if !self.complete {
+            // What was wiped beyond the image.
+            let tail = image.raw_size.max(self.tail().start)..self.size;
+            extents.extend(zero::expected(&[tail]).await.into_iter().filter(|extent| extent.len > 0));
+        }
+        let total = extents.iter().map(|extent| extent.len).sum();
+        self.meter.begin(Phase::Verify, Some(total));
+        self.remote.ask(&Command::Sync).await?;
+        let jobs: Vec<Job> = extents.into_iter().map(Job::Verify).collect();
+        self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
+        Ok(total)
+    }
+
+    /// Lets the disk boot.
+    pub(super) async fn finish(&mut self, head: Vec<u8>) -> Result<u64, Cause> {
+        self.meter.begin(Phase::Finish, Some(HEAD));
+        let sha256 = Digest::of(&head);
+        let mut written = 0;
+        if !self.complete {
+            self.remote.same_disk().await?;
+            self.remote.write(0, head.into()).await?;
+            self.remote.ask(&Command::Sync).await?;
+            written = HEAD;
+        }
+        self.remote.verify(Extent { offset: 0, len: HEAD, sha256 }).await?;
+        self.meter.add(HEAD);
+        self.remote.ask(&Command::Quit).await?;
+        Ok(written)
+    }
+
+    async fn before_writing(&mut self) -> Result<(), Cause> {
+        if self.complete {
+            self.complete = false;
+            self.wipe().await?;
+        }
+        Ok(())
+    }
+
+    /// The first MiB holds what makes a disk boot, the last one a copy that some firmware restores from.
+    async fn wipe(&mut self) -> Result<(), Cause> {
+        self.meter.begin(Phase::Wipe, Some(2 * HEAD));
+        for range in [0..HEAD, self.tail()] {
+            self.remote.zero(range).await?;
+            self.meter.add(HEAD);
+        }
+        self.remote.ask(&Command::Sync).await?;
+        Ok(())
+    }
+
+    fn tail(&self) -> Range<u64> {
+        self.size.saturating_sub(HEAD)..self.size
+    }
+
+    fn fits(&self, offset: u64, len: u64) -> Result<(), Cause> {
+        fits(self.size, offset, len)
+    }
+}
+
+/// The data of an image as it is decoded.
+struct Writing<'a, 'm> {
+    decoding: &'a mut Decoding,
+    next: Option<Event>,
+    size: u64,
+    sent: &'a mut u64,
+    compressed_size: Option<u64>,
+    meter: &'a Meter<'m>,
+}
+
+impl Jobs for Writing<'_, '_> {
+    async fn next(&mut self) -> Result<Option<Job>, Cause> {
+        loop {
+            let event = match self.next.take() {
+                Some(event) => event,
+                None => match self.decoding.next().await? {
+                    Some(event) => event,
+                    None => return Ok(None),
+                },
+            };
+            if let Event::Data { offset, bytes, .. } = event {
+                let len = bytes.len() as u64;
+                fits(self.size, offset, len)?;
+                *self.sent += len;
+                self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
+                return Ok(Some(Job::Write(offset, bytes)));
+            }
+        }
+    }
+}
+
+fn fits(size: u64, offset: u64, len: u64) -> Result<(), Cause> {
+    let needed = offset + len;
+    if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(()) }
+}
+
+/// Data of the whole image, if what is left is packed as densely as what has come.
+fn estimate(sent: u64, consumed: u64, compressed_size: Option<u64>) -> Option<u64> {
+    let total = compressed_size.filter(|_| consumed > 0)?;
+    u64::try_from(u128::from(sent) * u128::from(total) / u128::from(consumed)).ok()
+}

@@ -1,0 +1,142 @@
+//! The rescue host during a flash: one script after another, when a connection breaks.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::wire::{Command, Job, Jobs, Wire, cut, digest};
+use super::{Cause, Meter};
+use crate::client::rescue::session::{Rights, Session, SessionError};
+use crate::disk_image::{Digest, Extent};
+
+/// How the script is started, each time.
+pub(super) struct Start {
+    pub(super) rights: Rights,
+    pub(super) script: String,
+    /// The answer that proves that the disk is the one that was checked; `None` takes any.
+    pub(super) identity: Option<String>,
+    /// How long to try to get a broken connection back.
+    pub(super) patience: Duration,
+}
+
+/// A rescue host at work on one disk.
+pub(super) struct Remote<'a> {
+    session: &'a Session,
+    /// The connection that took the place of a broken one.
+    replacement: Option<Session>,
+    start: Start,
+    wire: Wire,
+}
+
+impl<'a> Remote<'a> {
+    pub(super) async fn start(session: &'a Session, start: Start) -> Result<Self, Cause> {
+        let wire = begin(session, &start).await?;
+        Ok(Self { session, replacement: None, start, wire })
+    }
+
+    /// One command, one answer; asked again when the connection breaks, so it must bear to be done twice.
+    pub(super) async fn ask(&mut self, command: &Command) -> Result<String, Cause> {
+        loop {
+            match self.wire.ask(command).await {
+                Err(Cause::Session(error)) => self.reconnect(error).await?,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Makes sure that the disk is still the one that was checked.
+    pub(super) async fn same_disk(&mut self) -> Result<(), Cause> {
+        let answer = self.ask(&Command::Identify).await?;
+        identify(&self.start, answer)
+    }
+
+    /// Makes a range zero.
+    pub(super) async fn zero(&mut self, range: Range<u64>) -> Result<(), Cause> {
+        for piece in cut(range)? {
+            self.ask(&Command::Zero(piece)).await?;
+        }
+        Ok(())
+    }
+
+    /// The digest of a range as the disk returns it.
+    pub(super) async fn hash(&mut self, range: Range<u64>) -> Result<Digest, Cause> {
+        let answer = self.ask(&Command::Hash(cut(range)?)).await?;
+        digest(&answer)
+    }
+
+    /// Writes one range.
+    pub(super) async fn write(&mut self, offset: u64, bytes: Bytes) -> Result<(), Cause> {
+        self.one(Job::Write(offset, bytes)).await
+    }
+
+    /// Compares one range with what it should be.
+    pub(super) async fn verify(&mut self, extent: Extent) -> Result<(), Cause> {
+        self.one(Job::Verify(extent)).await
+    }
+
+    /// Does jobs until there are no more, without waiting for each answer; `meter` hears of the bytes of each. What a broken
+    /// connection left unconfirmed is done again over the next one.
+    pub(super) async fn run(&mut self, mut jobs: impl Jobs, meter: Option<&Meter<'_>>) -> Result<(), Cause> {
+        let open = Mutex::new(VecDeque::new());
+        loop {
+            match self.wire.run(&open, &mut jobs, meter).await {
+                Err(Cause::Session(error)) => self.reconnect(error).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn one(&mut self, job: Job) -> Result<(), Cause> {
+        self.run(vec![job].into_iter(), None).await
+    }
+
+    async fn reconnect(&mut self, mut error: SessionError) -> Result<(), Cause> {
+        let deadline = Instant::now() + self.start.patience;
+        while error.is_transient() && Instant::now() < deadline {
+            tracing::warn!(%error, "the connection to the rescue host broke; connecting again");
+            tokio::time::sleep(PAUSE).await;
+            let fresh = match self.session.reconnect(CONNECT).await {
+                Ok(session) => session,
+                Err(next) => {
+                    error = next;
+                    continue;
+                }
+            };
+            match begin(&fresh, &self.start).await {
+                Ok(wire) => {
+                    self.wire = wire;
+                    self.replacement = Some(fresh);
+                    return Ok(());
+                }
+                Err(Cause::Session(next)) => error = next,
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Cause::Session(error))
+    }
+}
+
+/// Starts the script, and checks that it sees the right disk: after a reconnect the host may have rebooted.
+async fn begin(session: &Session, start: &Start) -> Result<Wire, Cause> {
+    let mut wire = Wire::start(session, start.rights, &start.script).await?;
+    let answer = wire.ask(&Command::Identify).await?;
+    identify(start, answer)?;
+    Ok(wire)
+}
+
+fn identify(start: &Start, answer: String) -> Result<(), Cause> {
+    match &start.identity {
+        Some(expected) if *expected != answer => Err(Cause::OtherDisk { expected: expected.clone(), found: answer }),
+        _ => Ok(()),
+    }
+}
+
+/// Between two attempts to get a connection back.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// For one attempt.
+const CONNECT: Duration = Duration::from_secs(15);

@@ -1,0 +1,126 @@
+//! The attributes as they were written, before anything is judged.
+
+use std::time::Duration;
+
+use crate::node::given::Given;
+use crate::talos::secret::Secret;
+
+/// A `talosoci_node` as the user wrote it, with the provider block's values already filled in where the resource has
+/// none.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Name the node is to have.
+    pub hostname: Given<String>,
+    /// Address where SSH and the Talos API answer.
+    pub endpoint: Given<String>,
+    /// Port of the Talos API.
+    pub talos_port: Given<i64>,
+    /// OCID of the instance.
+    pub instance_id: Given<String>,
+    /// What the node is to run.
+    pub image: Given<ImageDraft>,
+    /// How the image comes onto the disk.
+    pub flash: Given<FlashDraft>,
+    /// `upgrade`, `auto` or `none`.
+    pub activation: Given<String>,
+    /// How later configuration changes are applied.
+    pub apply_mode: Given<String>,
+    /// Pods leave the node before it reboots.
+    pub drain: Given<bool>,
+    /// The real worker configuration, whichever of the two twins it came through.
+    pub machine_configuration: Given<Secret<String>>,
+    /// Attribute that `machine_configuration` came through, for messages.
+    pub machine_configuration_attribute: &'static str,
+    /// Patches laid over the configuration, in order.
+    pub config_patches: Given<Vec<Given<Secret<String>>>>,
+    /// Client credentials of the real cluster.
+    pub client: Given<ClientDraft>,
+    /// Kubeconfig of the real cluster.
+    pub kubeconfig: Given<Secret<String>>,
+    /// Touch a machine that belongs to another cluster.
+    pub force: Given<bool>,
+    /// What must hold before create is done.
+    pub join: JoinDraft,
+    /// Limit for the whole create.
+    pub create_timeout: Option<Duration>,
+}
+
+/// The `image` object.
+#[derive(Clone, Debug, Default)]
+pub struct ImageDraft {
+    /// Talos version, with or without `v`.
+    pub talos_version: Given<String>,
+    /// Schematic id, 64 hex digits.
+    pub schematic_id: Given<String>,
+    /// Where the compressed disk image is downloaded from.
+    pub url: Given<String>,
+    /// Installer image reference.
+    pub installer: Given<String>,
+    /// Pinned SHA-256 of the compressed disk image, 64 hex digits.
+    pub sha256: Given<String>,
+}
+
+/// The `flash` object.
+#[derive(Clone, Debug, Default)]
+pub struct FlashDraft {
+    /// `ssh` or `none`.
+    pub method: Given<String>,
+    /// `push`.
+    pub source: Given<String>,
+    /// `partitions`, `needed` or `all`.
+    pub zero: Given<String>,
+    /// Target disk, such as `/dev/sda`.
+    pub disk: Given<String>,
+    /// Allow the disk that the rescue system runs from.
+    pub allow_root_disk: Given<bool>,
+    /// The rescue shell.
+    pub ssh: SshDraft,
+}
+
+/// The `flash.ssh` object.
+#[derive(Clone, Debug, Default)]
+pub struct SshDraft {
+    /// Host, when it differs from the node's endpoint.
+    pub host: Given<String>,
+    /// Port.
+    pub port: Given<i64>,
+    /// User.
+    pub user: Given<String>,
+    /// Private key text.
+    pub private_key: Given<Secret<String>>,
+    /// Use the SSH agent.
+    pub agent: Given<bool>,
+    /// Pinned host key: an OpenSSH line or `SHA256:` fingerprint.
+    pub host_key: Given<String>,
+    /// known_hosts content.
+    pub known_hosts: Given<String>,
+    /// `strict` or `accept-new`.
+    pub host_key_policy: Given<String>,
+}
+
+/// Client credentials: base64 of PEM, or a talosconfig.
+#[derive(Clone, Debug)]
+pub enum ClientDraft {
+    /// The object that the siderolabs provider gives.
+    Object {
+        /// Base64 of the CA certificate's PEM.
+        ca_certificate: Given<String>,
+        /// Base64 of the client certificate's PEM.
+        client_certificate: Given<String>,
+        /// Base64 of the client key's PEM.
+        client_key: Given<Secret<String>>,
+    },
+    /// A talosconfig's text; its current context is used.
+    Talosconfig(Secret<String>),
+}
+
+/// The `join` object.
+#[derive(Clone, Debug, Default)]
+pub struct JoinDraft {
+    /// Wait for the Kubernetes node to be Ready.
+    pub kubernetes: Given<bool>,
+    /// Wait for the extension services to run.
+    pub extensions: Given<bool>,
+    /// Limit for the join phase, as a duration such as `15m`.
+    pub timeout: Given<String>,
+}

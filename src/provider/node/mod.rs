@@ -1,0 +1,282 @@
+//! `talosoci_node`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::client::talos::{Address, ErrorKind};
+use crate::node::spec::{ApplyMode, Parsed};
+use crate::provider::node::remembered::Remembered;
+use crate::provider::{SharedSettings, current, diagnostics};
+use crate::provision::destroy::{self, Departure};
+use crate::provision::error::chain;
+use crate::provision::refresh::{self, Found};
+use crate::provision::{self, Job, update};
+use crate::talos::machine_config::HashOptions;
+use crate::talos::talosconfig::ClientCredentials;
+use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
+use crate::tfplugin::provider::Context;
+use crate::tfplugin::resource::{CreateRequest, DeleteRequest, Outcome, Plan, PlanRequest, ReadRequest, Resource, UpdateRequest};
+use crate::tfplugin::schema::Schema;
+use crate::tfplugin::validator::at_most_one_of;
+use crate::tfplugin::value::Value;
+
+mod import;
+mod model;
+mod plan;
+mod remembered;
+mod schema;
+
+/// A plan waits no longer for what the node itself says.
+const FORESEE: Duration = Duration::from_secs(4);
+
+/// The resource.
+pub struct NodeResource {
+    settings: SharedSettings,
+}
+
+impl NodeResource {
+    /// A resource of a provider with these settings.
+    pub fn new(settings: SharedSettings) -> Self {
+        Self { settings }
+    }
+
+    fn parse(&self, config: &Value) -> Parsed {
+        let settings = current(&self.settings);
+        Parsed::of(&model::draft(config, &settings), time::OffsetDateTime::now_utc())
+    }
+}
+
+#[async_trait]
+impl Resource for NodeResource {
+    fn schema(&self) -> Schema {
+        schema::schema()
+    }
+
+    async fn validate(&self, _ctx: &Context, config: &Value) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        at_most_one_of(config, &["machine_configuration", "machine_configuration_wo"], &mut found);
+        at_most_one_of(config, &["client_configuration", "client_configuration_wo"], &mut found);
+        at_most_one_of(config, &["kubeconfig", "kubeconfig_wo"], &mut found);
+        found.extend(diagnostics::errors(&self.parse(config).findings));
+        found
+    }
+
+    async fn plan(&self, ctx: &Context, request: PlanRequest) -> Plan {
+        let parsed = self.parse(&request.config);
+        let mut told = diagnostics::findings(&parsed.findings);
+        if request.is_create() {
+            let planned = plan::create(request.proposed, &parsed);
+            return Plan { planned, diagnostics: told, ..Plan::default() };
+        }
+        let before = self.parse(&request.prior);
+        let remembered = Remembered::read(&request.private);
+        let update = plan::Update {
+            prior: &request.prior,
+            before: &before,
+            changed: request.proposed_on_change.clone(),
+            parsed: &parsed,
+            remembered: remembered.as_ref().filter(|remembered| !remembered.is_blank()),
+        };
+        let planned = update.plan();
+        let imported = remembered.as_ref().is_some_and(|remembered| remembered.is_imported());
+        let requires_replace = plan::replaces(&request.prior, &planned, imported);
+        if requires_replace.is_empty() {
+            told.extend(plan::refused_upgrade(&request.prior, &parsed));
+            told.extend(self.foreseen(ctx, &planned, &parsed, &request).await);
+        }
+        Plan { planned, requires_replace, diagnostics: told, ..Plan::default() }
+    }
+
+    async fn create(&self, ctx: &Context, request: CreateRequest) -> Outcome {
+        let job = match self.job(ctx, &request.config) {
+            Ok(job) => job,
+            Err(diagnostics) => return Outcome::failed(diagnostics),
+        };
+        match provision::run(&job).await {
+            Ok(facts) => {
+                let mut state = request.planned;
+                let id = facts.machine_uuid.clone().unwrap_or_else(|| facts.node_name.clone());
+                state.set("id", id);
+                state.set("phase", model::JOINED);
+                model::store(&mut state, &facts);
+                Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
+            }
+            // Nothing is stored: the next apply plans the same create and sees what is done.
+            Err(failure) => Outcome::failed(diagnostics::failure("Provisioning the Node", &failure)),
+        }
+    }
+
+    async fn read(&self, _ctx: &Context, request: ReadRequest) -> Outcome {
+        let (address, credentials) = match self.access(&request.state) {
+            Ok(access) => access,
+            Err(reason) => {
+                return Outcome::state(request.state).diagnostics([Diagnostic::warning("Node Not Refreshed", reason)]);
+            }
+        };
+        seen(request.state, &request.private, &address, refresh::look(&address, &credentials).await)
+    }
+
+    async fn update(&self, ctx: &Context, request: UpdateRequest) -> Outcome {
+        let mut state = request.planned;
+        if state.get("steps").as_list().is_some_and(<[Value]>::is_empty) {
+            return Outcome::state(model::settled(state));
+        }
+        let job = match self.job(ctx, &request.config) {
+            Ok(job) => job,
+            Err(diagnostics) => return Outcome::failed(diagnostics),
+        };
+        let known = provision::Known {
+            machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
+            node_name: request.prior.get("node_name").as_str().map(str::to_owned),
+        };
+        let limit = model::timeout(&request.config, "update").unwrap_or(update::DEFAULT_TIMEOUT);
+        let job = job.on_known(known, limit);
+        match update::run(&job).await {
+            Ok(facts) => {
+                state.set("phase", model::JOINED);
+                model::store(&mut state, &facts);
+                Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
+            }
+            Err(failure) => {
+                // The state tells what the node shows now, so that the next plan goes on from there.
+                let mut state = request.prior;
+                state.set("phase", model::CHANGING);
+                let outcome = match self.access(&request.config) {
+                    Ok((address, credentials)) => {
+                        seen(state, &request.private, &address, refresh::look(&address, &credentials).await)
+                    }
+                    Err(_) => Outcome::state(state),
+                };
+                let told = diagnostics::failure("Updating the Node", &failure);
+                Outcome { diagnostics: told.into(), ..outcome }
+            }
+        }
+    }
+
+    async fn delete(&self, ctx: &Context, request: DeleteRequest) -> Outcome {
+        let state = request.prior;
+        let wishes = model::wishes(state.get("on_destroy"));
+        if wishes == model::wishes(&Value::Null) {
+            return Outcome::gone();
+        }
+        let parsed = self.parse(&state);
+        let Some(endpoint) = parsed.endpoint.value() else {
+            return Outcome::gone();
+        };
+        let timeout = model::timeout(&state, "delete");
+        let left = destroy::run(&Departure {
+            address: Address::new(endpoint.host.clone(), endpoint.talos_port),
+            credentials: parsed.credentials.value().cloned(),
+            kubeconfig: parsed.kubeconfig.value().cloned(),
+            node_name: state.get("node_name").as_str().unwrap_or_default().to_owned(),
+            machine_uuid: state.get("machine_uuid").as_str().map(str::to_owned),
+            wishes,
+            drain: state.get("drain").as_bool().unwrap_or(true),
+            limits: Departure::limits(timeout.unwrap_or(destroy::DEFAULT_TIMEOUT), ctx.stop.clone()),
+        })
+        .await;
+        Outcome::gone().diagnostics(left.into_iter().map(|left| {
+            let detail = format!("Of {endpoint}, {}: {}. The state was dropped all the same.", left.what, left.why);
+            Diagnostic::warning("Node Not Fully Cleaned Up", detail)
+        }))
+    }
+
+    async fn import(&self, _ctx: &Context, id: &str) -> Outcome {
+        let Some(target) = import::Target::parse(id) else {
+            return Outcome::failed(import::syntax(id));
+        };
+        match import::run(&target, &current(&self.settings)).await {
+            Ok(imported) => {
+                let remembered = imported.remembered.unwrap_or_default().imported(true);
+                Outcome::state(imported.state).private(remembered.bytes())
+            }
+            Err(diagnostics) => Outcome::failed(diagnostics),
+        }
+    }
+}
+
+/// The state after a look at the node.
+fn seen(mut state: Value, private: &[u8], address: &Address, found: Found) -> Outcome {
+    let (facts, config) = match found {
+        Found::Node { facts, config } => (facts, config),
+        Found::Unknown { why } => {
+            let detail = format!("The state of the node at {address} was kept, since it could not be read: {why}.");
+            return Outcome::state(state).diagnostics([Diagnostic::warning("Node Not Refreshed", detail)]);
+        }
+    };
+    if let (Some(recorded), Some(found)) = (state.get("machine_uuid").as_str(), &facts.machine_uuid)
+        && recorded != found
+    {
+        let detail = format!(
+            "At {address} another machine of the cluster answers: its UUID is {found}, not {recorded}. The state was kept.\n\n\
+             hint: if the instance was replaced, change instance_id or reflash, so that the node is provisioned anew."
+        );
+        return Outcome::state(state).diagnostics([Diagnostic::warning("Another Machine Answers", detail)]);
+    }
+    model::store(&mut state, &facts);
+    if state.get("phase").is_null() {
+        state.set("phase", model::JOINED);
+    }
+    let Some(config) = config.as_ref().and_then(refresh::parse) else {
+        return Outcome::state(state);
+    };
+    state.set("config_hash", config.content_hash(&HashOptions::default()));
+    let imported = Remembered::read(private).is_some_and(|remembered| remembered.is_imported());
+    Outcome::state(state).private(Remembered::of(&config).imported(imported).bytes())
+}
+
+impl NodeResource {
+    fn job(&self, ctx: &Context, config: &Value) -> Result<Job, Diagnostics> {
+        let parsed = self.parse(config);
+        let Some(spec) = parsed.complete() else {
+            let mut found = diagnostics::errors(&parsed.findings);
+            if found.is_empty() {
+                found.error("Values Still Unknown", "A value that the node needs is still not known. This is a bug in the provider.");
+            }
+            return Err(found);
+        };
+        let settings = current(&self.settings);
+        let places = settings.places(spec.image.url.as_ref())?;
+        Job::new(spec, places, ctx.stop.clone(), time::OffsetDateTime::now_utc())
+            .map_err(|cause| diagnostics::error("Node Cannot Be Prepared", &cause, &cause.hints()).into())
+    }
+
+    /// What the node itself says of a planned change. It can only warn: a promise that depends on who can be reached
+    /// just now would not hold until the apply.
+    async fn foreseen(&self, ctx: &Context, planned: &Value, parsed: &Parsed, request: &PlanRequest) -> Option<Diagnostic> {
+        let only_applies = planned.get("steps").as_list() == Some(&["apply".into()][..]);
+        let expected = planned.get("reboot_expected").as_bool();
+        if !only_applies || parsed.findings.has_errors() || parsed.apply_mode == ApplyMode::Staged {
+            return None;
+        }
+        let known = provision::Known {
+            machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
+            node_name: request.prior.get("node_name").as_str().map(str::to_owned),
+        };
+        let job = self.job(ctx, &request.config).ok()?.on_known(known, FORESEE);
+        match update::foresee(&job, FORESEE).await? {
+            Ok(true) if expected == Some(false) => Some(Diagnostic::warning(
+                "The Node Will Reboot",
+                "Asked for a trial, the node says that it has to reboot for this change.\n\nhint: set apply_mode = \"staged\" to \
+                 leave the reboot to another day.",
+            )),
+            Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::InvalidArgument) => Some(Diagnostic::warning(
+                "The Node Would Refuse This Configuration",
+                format!("Asked for a trial, the node says: {}.", chain(&error)),
+            )),
+            _ => None,
+        }
+    }
+
+    /// Where the node is and how to talk to it, from the state and the provider block.
+    fn access(&self, state: &Value) -> Result<(Address, ClientCredentials), String> {
+        let parsed = self.parse(state);
+        let endpoint = parsed.endpoint.value().ok_or("the state holds no endpoint")?;
+        let credentials = parsed.credentials.value().ok_or(
+            "there are no credentials to read it with: the resource's are write-only, and the provider block has none. Set \
+             talosconfig or client_configuration in the provider block, or TALOSCONFIG, to see drift",
+        )?;
+        Ok((Address::new(endpoint.host.clone(), endpoint.talos_port), credentials.clone()))
+    }
+}

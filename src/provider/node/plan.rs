@@ -1,0 +1,246 @@
+//! What a plan promises.
+
+use sha2::{Digest, Sha256};
+
+use crate::node::given::Given;
+use crate::node::spec::{Activation, ApplyMode, Flash, Image, Parsed};
+use crate::provider::node::model;
+use crate::provider::node::remembered::Remembered;
+use crate::provision::foresee::apply_reboots;
+use crate::provision::phase::sequence;
+use crate::talos::version::TalosVersion;
+use crate::tfplugin::diagnostic::Diagnostic;
+use crate::tfplugin::path::Path;
+use crate::tfplugin::value::Value;
+
+/// Plans a create: everything that follows from the configuration is known now.
+pub fn create(mut planned: Value, parsed: &Parsed) -> Value {
+    planned.set("phase", "joined");
+    planned.set("steps", steps(parsed));
+    planned.set("config_changes", Value::list(Vec::<Value>::new()));
+    planned.set("reboot_expected", true);
+    promise(&mut planned, parsed);
+    planned.set("node_name", name(parsed));
+    planned
+}
+
+/// What an update is planned from.
+pub struct Update<'a> {
+    /// The state.
+    pub prior: &'a Value,
+    /// The state judged: what it held of the configuration.
+    pub before: &'a Parsed,
+    /// The state to come, with all computed values open.
+    pub changed: Value,
+    /// The configuration.
+    pub parsed: &'a Parsed,
+    /// The configuration that the node had last.
+    pub remembered: Option<&'a Remembered>,
+}
+
+impl Update<'_> {
+    /// Plans an update, or nothing: then the prior state.
+    pub fn plan(self) -> Value {
+        let Self { prior, before, changed, parsed, remembered } = self;
+        let changed = in_old_clothes(prior, before, changed, parsed);
+        let mut wanted = prior.clone();
+        promise(&mut wanted, parsed);
+        let steps = update_steps(prior, &wanted);
+        let quiet = steps.as_ref().is_some_and(Vec::is_empty);
+        if quiet && settled_like(&changed, prior) == *prior {
+            return prior.clone();
+        }
+        let mut planned = changed;
+        promise(&mut planned, parsed);
+        planned.set("phase", "joined");
+        // A name that is only staged shows after a reboot.
+        let renamed = parsed.apply_mode != ApplyMode::Staged || quiet;
+        planned.set("node_name", if renamed { name(parsed) } else { Value::Unknown });
+        planned.set("steps", steps.as_ref().map_or(Value::Unknown, |steps| Value::list(steps.iter().copied())));
+        if quiet {
+            // Only settings of the provider itself change: what was learned from the node stays.
+            for attribute in ["extensions", "platform", "addresses", "config_changes", "reboot_expected", "node_name"] {
+                planned.set(attribute, prior.get(attribute).clone());
+            }
+        } else if let Some(steps) = steps {
+            foresee(&mut planned, &steps, parsed, remembered);
+        }
+        planned
+    }
+}
+
+/// Attributes whose change makes a new machine. What an import could not know is no change.
+pub fn replaces(prior: &Value, planned: &Value, imported: bool) -> Vec<Path> {
+    let changed = |attribute: &str| prior.get(attribute) != planned.get(attribute);
+    let mut paths = Vec::new();
+    if !prior.get("instance_id").is_null() && !planned.get("instance_id").is_null() && changed("instance_id") {
+        paths.push(Path::root().attribute("instance_id"));
+    }
+    if changed("reflash") && !(imported && prior.get("reflash").is_null()) {
+        paths.push(Path::root().attribute("reflash"));
+    }
+    paths
+}
+
+/// The installer of the wanted version refuses a node that is too old or too new for it; better told now.
+pub fn refused_upgrade(prior: &Value, parsed: &Parsed) -> Option<Diagnostic> {
+    let found: TalosVersion = prior.get("talos_version").as_str()?.parse().ok()?;
+    let wanted = &parsed.image.value()?.talos_version;
+    let why = wanted.can_upgrade_from(&found).err()?;
+    let detail = format!(
+        "{why}.\n\nhint: set image.talos_version to a version that the node can be upgraded to from {found}, or change reflash \
+         to flash the machine anew.\n\n(rule upgrade-path)"
+    );
+    Some(Diagnostic::error("Talos Refuses This Upgrade", detail).at(Path::root().attribute("image").attribute("talos_version")))
+}
+
+/// A configuration that only reads differently stays as it stands in the state: the plan is then empty.
+fn in_old_clothes(prior: &Value, before: &Parsed, mut changed: Value, parsed: &Parsed) -> Value {
+    let same = match (before.worker.value(), parsed.worker.value()) {
+        (Some(old), Some(new)) => old.hash == new.hash,
+        _ => false,
+    };
+    for attribute in ["machine_configuration", "config_patches"] {
+        let (old, new) = (prior.get(attribute), changed.get(attribute));
+        if same && !old.is_null() && !new.is_null() && old != new {
+            changed.set(attribute, old.clone());
+        }
+    }
+    changed
+}
+
+/// With what is open filled in from the state.
+fn settled_like(changed: &Value, prior: &Value) -> Value {
+    let mut settled = changed.clone();
+    for (attribute, value) in changed.as_map().into_iter().flatten() {
+        if value.is_unknown() {
+            settled.set(attribute.as_str(), prior.get(attribute).clone());
+        }
+    }
+    settled
+}
+
+/// What changes in the configuration, and whether the node reboots for it.
+fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Option<&Remembered>) {
+    let (Some(worker), Some(image)) = (parsed.worker.value(), parsed.image.value()) else { return };
+    let upgrades = steps.contains(&"upgrade");
+    if !steps.contains(&"apply") {
+        planned.set("config_changes", Value::list(Vec::<Value>::new()));
+        planned.set("reboot_expected", upgrades);
+        return;
+    }
+    let Some(remembered) = remembered else {
+        // Nothing to compare with: `settled` says so after the apply.
+        if upgrades {
+            planned.set("reboot_expected", true);
+        }
+        return;
+    };
+    let changes = remembered.changes(&Remembered::of(&worker.config));
+    let paths = changes.iter().map(|change| change.path.as_str());
+    let reboots = upgrades || apply_reboots(&image.talos_version, parsed.apply_mode, paths);
+    planned.set("reboot_expected", reboots);
+    planned.set("config_changes", model::changes(&changes));
+}
+
+/// The hashes and versions that hold when the apply is done.
+fn promise(state: &mut Value, parsed: &Parsed) {
+    state.set("config_hash", known(&parsed.worker, |worker| worker.hash.clone()));
+    state.set("image_hash", known(&parsed.image, image_hash));
+    state.set("talos_version", known(&parsed.image, |image| image.talos_version.to_string()));
+    state.set("schematic_id", known(&parsed.image, |image| image.schematic.to_string()));
+}
+
+fn known<T>(given: &Given<T>, text: impl FnOnce(&T) -> String) -> Value {
+    given.value().map_or(Value::Unknown, |value| text(value).into())
+}
+
+fn name(parsed: &Parsed) -> Value {
+    known(&parsed.hostname, Clone::clone)
+}
+
+/// Steps of a create. Which of them `auto` needs on a machine that already runs Talos is only seen at apply.
+fn steps(parsed: &Parsed) -> Value {
+    let Some(flash) = parsed.flash.value() else {
+        return Value::Unknown;
+    };
+    if parsed.activation == Activation::Auto && matches!(flash, Flash::None) {
+        return Value::Unknown;
+    }
+    Value::list(sequence(flash, parsed.activation).iter().map(|phase| phase.name()))
+}
+
+/// Steps of an update: each change maps to its cheapest action. `None` while something is unknown.
+pub fn update_steps(prior: &Value, wanted: &Value) -> Option<Vec<&'static str>> {
+    let differs = |attribute: &str| -> Option<bool> {
+        let wanted = wanted.get(attribute);
+        if wanted.is_unknown() { None } else { Some(wanted != prior.get(attribute)) }
+    };
+    let mut steps = Vec::new();
+    // New keys of a configuration may need the new Talos: the upgrade comes first.
+    if differs("talos_version")? || differs("schematic_id")? {
+        steps.push("upgrade");
+    }
+    if differs("config_hash")? {
+        steps.push("apply");
+    }
+    // An update that failed after its last change still owes the proof that the node is well.
+    if steps.is_empty() && prior.get("phase").as_str() == Some(model::CHANGING) {
+        steps.push("join");
+    }
+    Some(steps)
+}
+
+/// Hash of what makes an upgrade necessary.
+pub fn image_hash(image: &Image) -> String {
+    hex::encode(Sha256::digest(format!("{}\n{}\n", image.schematic, image.talos_version)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(config: &str, version: &str) -> Value {
+        Value::object([
+            ("config_hash", config.into()),
+            ("talos_version", version.into()),
+            ("schematic_id", "s".into()),
+        ])
+    }
+
+    #[test]
+    fn each_change_maps_to_its_cheapest_action() {
+        let prior = state("a", "v1.12.2");
+        let cases: [(Value, &[&str]); 4] = [
+            (state("a", "v1.12.2"), &[]),
+            (state("b", "v1.12.2"), &["apply"]),
+            (state("a", "v1.13.9"), &["upgrade"]),
+            (state("b", "v1.13.9"), &["upgrade", "apply"]),
+        ];
+        for (wanted, steps) in cases {
+            assert_eq!(update_steps(&prior, &wanted).as_deref(), Some(steps));
+        }
+        let halfway = prior.clone().with("phase", "changing");
+        assert_eq!(update_steps(&halfway, &prior).as_deref(), Some(&["join"][..]));
+    }
+
+    #[test]
+    fn an_unknown_configuration_leaves_the_steps_open() {
+        let wanted = state("a", "v1.12.2").with("config_hash", Value::Unknown);
+        assert_eq!(update_steps(&state("a", "v1.12.2"), &wanted), None);
+    }
+
+    #[test]
+    fn only_another_machine_or_another_reflash_replaces() {
+        let with = |id: Value, reflash: Value| Value::object([("instance_id", id), ("reflash", reflash)]);
+        let count = |prior: &Value, planned: &Value, imported| replaces(prior, planned, imported).len();
+        let (none, one) = (with(Value::Null, Value::Null), with("a".into(), "1".into()));
+        assert_eq!(count(&one, &one, false), 0);
+        assert_eq!(count(&one, &with("b".into(), "1".into()), false), 1);
+        assert_eq!(count(&one, &with(Value::Unknown, "1".into()), false), 1);
+        assert_eq!(count(&none, &with("a".into(), Value::Null), false), 0, "an id that was not known is no other machine");
+        assert_eq!(count(&none, &with(Value::Null, "1".into()), false), 1);
+        assert_eq!(count(&none, &with(Value::Null, "1".into()), true), 0, "an import knows no reflash");
+        assert_eq!(count(&one, &with("a".into(), Value::Null), true), 1);
+    }
+}

@@ -1,0 +1,268 @@
+//! Attributes of `talosoci_node`.
+
+use crate::provider::settings::client_configuration_attribute;
+use crate::tfplugin::schema::{Attribute, Schema};
+use crate::tfplugin::types::Type;
+use crate::tfplugin::validator::{one_of, within};
+
+/// The schema.
+pub fn schema() -> Schema {
+    let mut attributes = identity();
+    attributes.extend([image(), flash()]);
+    attributes.extend(configuration());
+    attributes.extend(access());
+    attributes.extend(behaviour());
+    attributes.extend(computed());
+    Schema::new(attributes).description(
+        "Takes an Oracle Cloud instance from a rescue shell to a joined worker of a Talos cluster: flashes the disk over \
+         SSH, boots Talos, carries the machine through a temporary control plane to the wanted schematic, gives it its \
+         real worker configuration and proves that it joined.\n\nA create that fails or is interrupted stores nothing \
+         and leaves the machine where it is: the next apply looks at the machine, skips what is done and goes on.\n\n\
+         Later changes take the cheapest way, which `steps` names at plan: another configuration is applied, another \
+         version or schematic is upgraded to in place (before the configuration), a new `instance_id` or `reflash` \
+         replaces the node. Only what the node itself shows counts as drift; a node that cannot be reached keeps its \
+         state.\n\nA node that exists is imported by `ENDPOINT`, `HOSTNAME@ENDPOINT` or `HOSTNAME@ENDPOINT:PORT` (PORT is \
+         `talos_port`), with the credentials of the provider block. What a node cannot tell of itself is not in the \
+         imported state: a `flash` other than `{ method = \"none\" }` and a plain `machine_configuration` show in the \
+         first plan as an update with no steps, which only notes them. With `machine_configuration_wo` and \
+         `flash = { method = \"none\" }` the plan after an import is empty if the configuration is the node's own.",
+    )
+}
+
+fn identity() -> Vec<Attribute> {
+    vec![
+        Attribute::string("hostname").required().description(
+            "Name of the node: lower-case letters, digits and hyphens. It becomes the Kubernetes node name. Where the \
+             machine configuration leaves the name open, it is set; where it names another, that is an error.",
+        ),
+        Attribute::string("endpoint")
+            .required()
+            .description("Address where SSH and the Talos API answer, such as the instance's public IP. Must stand in `machine.certSANs`."),
+        Attribute::number("talos_port")
+            .optional()
+            .default(50000)
+            .validate(within(1..=65535))
+            .description("Port of the Talos API."),
+        Attribute::string("instance_id").optional().computed().use_state_for_unknown().description(
+            "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
+        ),
+        Attribute::string("reflash").optional().description(
+            "Any text; a change replaces the node, which flashes the machine anew. The first value after an import is only noted.",
+        ),
+    ]
+}
+
+fn image() -> Attribute {
+    Attribute::object(
+        "image",
+        [
+            Attribute::string("talos_version").required().description("Talos version, at least v1.12."),
+            Attribute::string("schematic_id").required().description("Schematic whose extensions must be active."),
+            Attribute::string("url").optional().description("Compressed disk image. Needed to flash."),
+            Attribute::string("installer").optional().description(
+                "Installer with the same schematic and version. Default: \
+                 `factory.talos.dev/oracle-installer/SCHEMATIC:VERSION`.",
+            ),
+            Attribute::string("sha256").optional().description("Pinned SHA-256 of the compressed disk image."),
+        ],
+    )
+    .required()
+    .description("What the node runs: `talosoci_image.NAME` as a whole.")
+}
+
+fn flash() -> Attribute {
+    let ssh = Attribute::object(
+        "ssh",
+        [
+            Attribute::string("host").optional().description("Host. Default: `endpoint`."),
+            Attribute::number("port").optional().default(22).validate(within(1..=65535)).description("Port."),
+            Attribute::string("user")
+                .optional()
+                .description("User: root, or one with password-less sudo. Default: that of the provider block, else `root`."),
+            Attribute::string("private_key").optional().sensitive().description("Private key, as text."),
+            Attribute::string("private_key_wo")
+                .optional()
+                .write_only()
+                .description("Private key, as text; never stored."),
+            Attribute::bool("agent").optional().description("Use the keys of the running SSH agent."),
+            Attribute::string("host_key").optional().description(
+                "Pinned host key of the rescue system: OpenSSH lines (`ssh-ed25519 AAAA…`) or `SHA256:` fingerprints, \
+                 one a line.",
+            ),
+            Attribute::string("known_hosts").optional().description("Content of a known_hosts file that lists the host."),
+            Attribute::string("host_key_policy")
+                .optional()
+                .default("strict")
+                .validate(one_of(&["strict", "accept-new"]))
+                .description("`strict` needs `host_key` or `known_hosts`; `accept-new` trusts whatever answers."),
+        ],
+    )
+    .optional()
+    .description("The rescue shell.");
+    Attribute::object(
+        "flash",
+        [
+            Attribute::string("method")
+                .optional()
+                .default("ssh")
+                .validate(one_of(&["ssh", "none"]))
+                .description("`ssh`: write the disk from a rescue shell. `none`: the machine already runs Talos in maintenance mode."),
+            Attribute::string("disk").optional().description("Disk that is overwritten, such as `/dev/sda`. Never guessed."),
+            Attribute::string("source")
+                .optional()
+                .default("push")
+                .validate(one_of(&["push"]))
+                .description("`push`: the image is sent over SSH; the rescue system needs no internet."),
+            Attribute::string("zero")
+                .optional()
+                .default("partitions")
+                .validate(one_of(&["partitions", "needed", "all"]))
+                .description(
+                    "Which zero ranges of the image are written: all inside `partitions` and partition tables, only those \
+                     `needed` by someone who reads them, or `all`.",
+                ),
+            Attribute::bool("allow_root_disk")
+                .optional()
+                .default(false)
+                .description("Allow the disk that the rescue system runs from, or one that is mounted or held."),
+            ssh,
+        ],
+    )
+    .required()
+    .description("How the image comes onto the disk.")
+}
+
+fn configuration() -> Vec<Attribute> {
+    vec![
+        Attribute::string("machine_configuration").optional().sensitive().description(
+            "The real worker configuration, as YAML: from `talos_machine_configuration`, talhelper, or a file. Kept in \
+             the state; use `machine_configuration_wo` to keep it out.",
+        ),
+        Attribute::string("machine_configuration_wo")
+            .optional()
+            .write_only()
+            .description("The real worker configuration, never stored: the state holds its hash, which shows changes."),
+        Attribute::list("config_patches", Type::String).optional().sensitive().description(
+            "Patches laid over the configuration, in order: strategic merge patches or JSON patches, as `talosctl` takes them.",
+        ),
+        Attribute::string("activation")
+            .optional()
+            .default("upgrade")
+            .validate(one_of(&["upgrade", "auto", "none"]))
+            .description(
+                "How the system extensions become active. `upgrade`: through a temporary control plane that is \
+                 bootstrapped and upgraded to the installer. `auto` (recommended): the same, but only when they are not \
+                 active in maintenance mode already; in an image of the Image Factory they are, which saves minutes. \
+                 `none`: the worker configuration goes straight to maintenance mode, over a connection that nothing \
+                 authenticates.",
+            ),
+    ]
+}
+
+fn access() -> Vec<Attribute> {
+    vec![
+        client_configuration_attribute(
+            "Client credentials of the cluster that the node joins. Default: those of the provider block.",
+        ),
+        Attribute::plain(
+            "client_configuration_wo",
+            Type::object([
+                ("ca_certificate", Type::String),
+                ("client_certificate", Type::String),
+                ("client_key", Type::String),
+            ]),
+        )
+        .optional()
+        .write_only()
+        .description("The same, never stored."),
+        Attribute::string("kubeconfig").optional().sensitive().description(
+            "Kubeconfig of the cluster, as text: proves that the node is Ready. Default: that of the provider block.",
+        ),
+        Attribute::string("kubeconfig_wo").optional().write_only().description("The same, never stored."),
+    ]
+}
+
+fn behaviour() -> Vec<Attribute> {
+    let timeout = |name: &str, text: &str| Attribute::string(name).optional().description(text);
+    vec![
+        Attribute::object(
+            "join",
+            [
+                Attribute::bool("kubernetes").optional().description("The Kubernetes node must be Ready. Default: whether there is a kubeconfig."),
+                Attribute::bool("extensions").optional().default(true).description("The extension services must run."),
+                timeout("timeout", "Limit for joining, such as `15m` (the default)."),
+            ],
+        )
+        .optional()
+        .description("What must hold before the create is done, beside an answer to the cluster's own credentials."),
+        Attribute::string("apply_mode")
+            .optional()
+            .default("auto")
+            .validate(one_of(&["auto", "no_reboot", "staged", "reboot"]))
+            .description(
+                "How a later change of the configuration is applied. `auto`: live where the release can, with a reboot where \
+                 it must (Talos 1.14 never reboots by itself). `no_reboot`: live, or an error. `staged`: at the next reboot, \
+                 whenever that is. `reboot`: with a reboot now.",
+            ),
+        Attribute::bool("drain").optional().default(true).description(
+            "Cordon and drain the node before an upgrade or reboot, and uncordon it afterwards, always. Needs a kubeconfig.",
+        ),
+        Attribute::object(
+            "on_destroy",
+            [
+                Attribute::bool("reset").optional().default(false).description(
+                    "Wipe STATE and EPHEMERAL, never the whole disk: the machine is back in maintenance mode with its image.",
+                ),
+                Attribute::bool("graceful").optional().default(true).description("Leave the cluster in good order while resetting."),
+                Attribute::bool("reboot").optional().default(true).description("Boot into maintenance mode after the reset instead of powering off."),
+                Attribute::bool("remove_kubernetes_node").optional().default(false).description("Delete the Kubernetes node."),
+            ],
+        )
+        .optional()
+        .description(
+            "What a destroy does to the machine. Default: nothing, only the state is dropped. Must be applied before the \
+             destroy. A machine that cannot be reached is let go with a warning.",
+        ),
+        Attribute::bool("force")
+            .optional()
+            .default(false)
+            .description("Flash a machine although a Talos node of another cluster answers at its address."),
+        Attribute::object(
+            "timeouts",
+            [timeout("create", "Limit for a create. Default: `45m`."), timeout("update", "Limit for an update. Default: `45m`."), timeout("delete", "Limit for a destroy. Default: `15m`.")],
+        )
+        .optional()
+        .description("Limits, as durations such as `30m`."),
+    ]
+}
+
+fn computed() -> Vec<Attribute> {
+    vec![
+        Attribute::string("id").computed().use_state_for_unknown().description("UUID of the machine."),
+        Attribute::string("phase").computed().description("How far the node has come: `joined`, or `changing` after an update that failed halfway."),
+        Attribute::list("steps", Type::String)
+            .computed()
+            .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]` or `[\"apply\"]`."),
+        Attribute::string("config_hash").computed().description("Hash of the configuration's content; formatting and order do not matter."),
+        Attribute::string("image_hash").computed().description("Hash of the schematic and version that the node is to run."),
+        Attribute::list("config_changes", Type::String)
+            .computed()
+            .description("Paths that the last change of the configuration touched; values are masked unless known to be harmless."),
+        Attribute::bool("reboot_expected").computed().description("Whether the last planned change reboots the node, by the rules of its Talos version."),
+        Attribute::string("talos_version").computed().description("Talos version that the node runs."),
+        Attribute::string("schematic_id").computed().description("Schematic that is active on the node."),
+        Attribute::list_of_objects(
+            "extensions",
+            [
+                Attribute::string("name").computed().description("Name."),
+                Attribute::string("version").computed().description("Version."),
+            ],
+        )
+        .computed()
+        .description("System extensions that are active on the node."),
+        Attribute::string("platform").computed().description("Platform that the node runs as: `oracle`."),
+        Attribute::string("machine_uuid").computed().use_state_for_unknown().description("UUID of the machine."),
+        Attribute::string("node_name").computed().description("Name of the Kubernetes node."),
+        Attribute::list("addresses", Type::String).computed().description("Addresses of the node."),
+    ]
+}

@@ -1,0 +1,33 @@
+//! Phase boot: the machine leaves the rescue system and Talos answers.
+
+use std::time::Duration;
+
+use crate::client::rescue::session::Session;
+use crate::client::rescue::{self};
+use crate::node::spec::Flash;
+use crate::provision::error::Cause;
+use crate::provision::observe::{HANDSHAKE, Observation, talos, target};
+use crate::provision::wait::{Look, until};
+use crate::provision::{Job, Step};
+
+/// A firmware boot of an arm64 instance takes minutes.
+const BOOT: Duration = Duration::from_secs(15 * 60);
+
+/// Reboots out of the rescue shell and waits for Talos.
+pub async fn run(job: &Job, seen: &mut Observation) -> Step {
+    if let Flash::Ssh(flash) = &job.spec.flash {
+        let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
+        rescue::reboot(&session).await.map_err(Cause::Session)?;
+    }
+    *seen = until(&job.limits.within(BOOT), "Talos to boot", || async {
+        match talos(job).await {
+            Err(cause) => Look::Failed(cause),
+            Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
+            Ok(Observation::Unreachable { why }) => Look::Pending(why),
+            Ok(found) => Look::Ready(found),
+        }
+    })
+    .await
+    .map_err(Cause::ended)?;
+    Ok(seen.to_string())
+}

@@ -1,0 +1,163 @@
+//! Letting a node go: out of Kubernetes, and back to maintenance mode if the user wants it. The flashed image and META
+//! stay: wiping the whole disk would leave a machine that does not boot.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::client::kubernetes::{Cluster, KubernetesError};
+use crate::client::talos::{Address, Answer, Candidate, Node, ResetOptions, TalosError, Trust, detect};
+use crate::provision::drain;
+use crate::provision::error::chain;
+use crate::provision::observe::HANDSHAKE;
+use crate::provision::wait::{Ended, Limits, Look, until};
+use crate::talos::secret::Secret;
+use crate::talos::talosconfig::ClientCredentials;
+
+/// Limit for the whole destroy when the user sets none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// What the user wants to happen to the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Wipe STATE and EPHEMERAL.
+    pub reset: bool,
+    /// Leave the cluster in good order while resetting.
+    pub graceful: bool,
+    /// Boot into maintenance mode after the reset instead of powering off.
+    pub reboot: bool,
+    /// Delete the Kubernetes node.
+    pub remove_kubernetes_node: bool,
+}
+
+/// The node to let go.
+pub struct Departure {
+    /// Where it is.
+    pub address: Address,
+    /// Credentials of its cluster, if there are any.
+    pub credentials: Option<ClientCredentials>,
+    /// Kubeconfig of its cluster, if there is one.
+    pub kubeconfig: Option<Secret<String>>,
+    /// Name of its Kubernetes node.
+    pub node_name: String,
+    /// UUID of the machine as last seen.
+    pub machine_uuid: Option<String>,
+    /// What to do.
+    pub wishes: Wishes,
+    /// Whether its pods leave first.
+    pub drain: bool,
+    /// Deadline and stop signal.
+    pub limits: Limits,
+}
+
+/// Something that was to be done and was not; the node is let go all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// What was not done.
+    pub what: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+impl Departure {
+    /// Deadline and stop signal of a destroy.
+    pub fn limits(timeout: Duration, stop: CancellationToken) -> Limits {
+        Limits { deadline: tokio::time::Instant::now() + timeout, stop }
+    }
+}
+
+/// Lets the node go as far as it can be reached, and says what was left undone.
+pub async fn run(departure: &Departure) -> Vec<Left> {
+    let mut left = Vec::new();
+    let wishes = departure.wishes;
+    if wishes.remove_kubernetes_node || (wishes.reset && departure.kubeconfig.is_some()) {
+        match kubernetes(departure).await {
+            Ok(()) => {}
+            Err(why) => left.push(Left { what: "the Kubernetes node was not drained, or not removed", why }),
+        }
+    }
+    if wishes.reset
+        && let Err(why) = reset(departure).await
+    {
+        left.push(Left { what: "the machine was not reset", why });
+    }
+    left
+}
+
+async fn kubernetes(departure: &Departure) -> Result<(), String> {
+    let kubeconfig = departure.kubeconfig.as_ref().ok_or("there is no kubeconfig")?;
+    let name = &departure.node_name;
+    let work = async {
+        let cluster = Cluster::from_kubeconfig(kubeconfig).await?;
+        if cluster.node(name).await?.is_none() {
+            return Ok(());
+        }
+        let drained = if departure.drain { drain::empty(&cluster, name, &departure.limits).await } else { Ok(()) };
+        if departure.wishes.remove_kubernetes_node {
+            cluster.delete_node(name).await?;
+        }
+        drained
+    };
+    tokio::select! {
+        () = departure.limits.stop.cancelled() => Err("stopped on request".to_owned()),
+        done = tokio::time::timeout_at(departure.limits.deadline, work) => match done {
+            Ok(done) => done.map_err(|error: KubernetesError| chain(&error)),
+            Err(_) => Err("the time for the destroy was over".to_owned()),
+        },
+    }
+}
+
+async fn reset(departure: &Departure) -> Result<(), String> {
+    let credentials = departure.credentials.as_ref().ok_or("there are no credentials of its cluster")?;
+    let node = Node::connect(&departure.address, &Trust::Mutual(credentials.clone()), HANDSHAKE)
+        .await
+        .map_err(|error| chain(&error))?;
+    same_machine(departure, &node).await?;
+    let wishes = departure.wishes;
+    let options =
+        ResetOptions { graceful: wishes.graceful, reboot: wishes.reboot, wipe_state: true, wipe_ephemeral: true };
+    match node.reset(&options).await {
+        Ok(_) => {}
+        // The reply may be lost in the reboot that the reset starts; what the machine does then decides.
+        Err(error) if error.may_have_taken_effect() => {}
+        Err(error) => return Err(chain(&error)),
+    }
+    gone(departure, credentials).await
+}
+
+/// A machine that is not the one of the state is another's, and stays as it is.
+async fn same_machine(departure: &Departure, node: &Node) -> Result<(), String> {
+    let failed = |error: TalosError| chain(&error);
+    let uuid = node.system_uuid().await.map_err(failed)?;
+    let name = node.hostname().await.map_err(failed)?.map(|status| status.hostname);
+    match (&departure.machine_uuid, &uuid) {
+        (Some(ours), Some(theirs)) if ours != theirs => {
+            Err(format!("another machine answers there: its UUID is {theirs}, not {ours}"))
+        }
+        _ if name.as_ref().is_some_and(|name| *name != departure.node_name) => {
+            Err(format!("another node answers there: {:?}", name.unwrap_or_default()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits for maintenance mode, or for the machine to be off.
+async fn gone(departure: &Departure, credentials: &ClientCredentials) -> Result<(), String> {
+    let candidates = [Candidate { which: (), credentials }];
+    let ended = until(&departure.limits, "the machine to be reset", || async {
+        match detect(&departure.address, &candidates, HANDSHAKE).await.answer {
+            Answer::Maintenance(_) => Look::Ready(()),
+            Answer::Refused(_) | Answer::Unreachable(_) if !departure.wishes.reboot => Look::Ready(()),
+            Answer::Refused(error) | Answer::Unreachable(error) => Look::Pending(chain(&error)),
+            Answer::Mutual { .. } => Look::Pending("the node still answers".to_owned()),
+            other => Look::<(), ()>::Pending(format!("{other:?}").chars().take(80).collect()),
+        }
+    })
+    .await;
+    match ended {
+        Ok(()) => Ok(()),
+        Err(Ended::Failed(())) => Ok(()),
+        Err(Ended::TimedOut { last, .. }) => Err(format!("the reset was requested, but not seen to be done: {last}")),
+        Err(Ended::Stopped { .. }) => Err("stopped on request after the reset was requested".to_owned()),
+    }
+}

@@ -1,0 +1,216 @@
+//! How a run fails: in which phase, why, what was seen last, and what to do.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::client::cache::CacheError;
+use crate::client::factory::FactoryError;
+use crate::client::kubernetes::KubernetesError;
+use crate::client::rescue::flash::FlashError;
+use crate::client::rescue::probe::{ProbeError, Refusal};
+use crate::client::rescue::session::SessionError;
+use crate::client::talos::TalosError;
+use crate::node::temporary::TemporaryError;
+use crate::provision::image::ImageError;
+use crate::provision::phase::Phase;
+use crate::provision::transcript::{Transcript, seconds};
+use crate::provision::wait::Ended;
+
+/// What went wrong, by operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The Image Factory could not be asked.
+    #[error("asking the Image Factory")]
+    Factory(#[source] FactoryError),
+    /// The disk image could not be brought here.
+    #[error("downloading the disk image")]
+    Cache(#[source] CacheError),
+    /// The rescue shell cannot be used.
+    #[error("opening the rescue shell")]
+    Session(#[source] SessionError),
+    /// The rescue system could not be looked at.
+    #[error("looking at the rescue system")]
+    Probe(#[source] ProbeError),
+    /// The machine or its disk must not be overwritten.
+    #[error("checking the machine before the first byte is written")]
+    Refused(#[source] Refusal),
+    /// The disk could not be written.
+    #[error("writing the disk")]
+    Flash(#[source] FlashError),
+    /// The Talos API refused or failed.
+    #[error("calling the Talos API")]
+    Talos(#[source] TalosError),
+    /// The Kubernetes API refused or failed.
+    #[error("calling the Kubernetes API")]
+    Kubernetes(#[source] KubernetesError),
+    /// The image is not one.
+    #[error("verifying the disk image")]
+    Image(#[source] ImageError),
+    /// There is nothing to flash.
+    #[error("the image has no URL to download it from")]
+    NoImageUrl,
+    /// The temporary cluster could not be made.
+    #[error("preparing the temporary cluster")]
+    Temporary(#[source] TemporaryError),
+    /// The machine belongs to another cluster.
+    #[error("the machine belongs to another cluster: its API certificate is signed by {issuer}")]
+    Foreign {
+        /// Who signed the certificate, as far as it tells.
+        issuer: String,
+    },
+    /// Another node of the same cluster answers.
+    #[error("another node of the cluster answers there: {what}")]
+    WrongNode {
+        /// What answers.
+        what: String,
+    },
+    /// The node is not one any more.
+    #[error("the machine is in maintenance mode: it was reset, or its disk was replaced ({found})")]
+    WasReset {
+        /// What runs.
+        found: String,
+    },
+    /// The node answers with the right cluster but not to these credentials.
+    #[error("the node refuses the credentials of the cluster")]
+    Rejected(#[source] TalosError),
+    /// The node's certificate does not name the address.
+    #[error("the node's certificate does not name {host}; it names {names}")]
+    WrongName {
+        /// The address.
+        host: String,
+        /// What the certificate names.
+        names: String,
+    },
+    /// The clocks of the node and of this computer disagree.
+    #[error("the clocks disagree: {why}")]
+    WrongTime {
+        /// By how much.
+        why: String,
+    },
+    /// The upgrade ended in the old system.
+    #[error("the machine rebooted, but still runs {found} instead of {wanted}")]
+    UpgradeReverted {
+        /// What runs.
+        found: String,
+        /// What should run.
+        wanted: String,
+    },
+    /// The upgrade activated an image of another platform.
+    #[error("the machine came back as platform {0:?} instead of \"oracle\"")]
+    Platform(String),
+    /// The extensions are not active and the user chose not to activate them.
+    #[error("{wanted} is not active (found: {found})")]
+    NotActive {
+        /// What is active.
+        found: String,
+        /// What should be active.
+        wanted: String,
+    },
+    /// The condition did not come true in time.
+    #[error("nothing happened for {}: {last}", seconds(*.after))]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+        /// What was seen last.
+        last: String,
+    },
+    /// Terraform was told to stop.
+    #[error("stopped on request")]
+    Stopped,
+}
+
+impl Cause {
+    /// Makes a cause of a wait's end.
+    pub fn ended(ended: Ended<Cause>) -> Self {
+        match ended {
+            Ended::Failed(cause) => cause,
+            Ended::TimedOut { after, last } => Self::TimedOut { after, last },
+            Ended::Stopped { .. } => Self::Stopped,
+        }
+    }
+
+    /// What to do about it, most likely first.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Factory(error) => error.hints(),
+            Self::Cache(error) => error.hints(),
+            Self::Session(error) => error.hints(),
+            Self::Probe(error) => error.hints(),
+            Self::Refused(refusal) => vec![refusal.hint()],
+            Self::Flash(error) => error.hints(),
+            Self::Talos(error) | Self::Rejected(error) => error.hints(),
+            Self::Kubernetes(error) => error.hints(),
+            Self::Foreign { .. } => vec![
+                "check that endpoint is the address of this instance; a machine of another cluster is never touched".into(),
+                "if it is a leftover that may go, boot its rescue system and apply again with force = true".into(),
+            ],
+            Self::WrongNode { .. } => vec![
+                "check that endpoint is the address of this instance and hostname its name".into(),
+            ],
+            Self::WasReset { .. } => vec!["change reflash, or apply with -replace, to provision the machine anew".into()],
+            Self::WrongName { host, .. } => vec![format!("add {host} to machine.certSANs of the worker configuration")],
+            Self::WrongTime { .. } => vec!["set the clock of this computer, and give the node a time server it can reach".into()],
+            Self::UpgradeReverted { .. } => vec![
+                "the boot loader fell back to the previous system; the serial console of the instance shows why the new one did not boot".into(),
+                "the installer image must carry the same schematic and version as the disk image".into(),
+            ],
+            Self::Platform(_) => vec!["use the oracle-installer of the schematic, never the plain installer".into()],
+            Self::NotActive { .. } => vec![
+                "flash an image of this schematic, or let activation = \"auto\" or \"upgrade\" activate it".into(),
+            ],
+            Self::Image(_) => vec![
+                "remove the file from cache_dir and apply again; if it is wrong again, the Factory serves a bad image".into(),
+                "nothing was written to the machine".into(),
+            ],
+            Self::NoImageUrl => vec!["set image = talosoci_image.NAME".into()],
+            Self::Temporary(_) | Self::TimedOut { .. } | Self::Stopped => Vec::new(),
+        }
+    }
+}
+
+/// A failed run.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where it failed.
+    pub phase: Phase,
+    /// Which address it was about.
+    pub endpoint: String,
+    /// Why.
+    pub cause: Cause,
+    /// What all phases did.
+    pub transcript: Transcript,
+    /// What to do.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// Whether the run was stopped on request.
+    pub fn was_stopped(&self) -> bool {
+        matches!(self.cause, Cause::Stopped)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "phase {} of {}", self.phase, self.endpoint)
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+/// An error and its sources, outermost first.
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! What was learned from a node that answers to the credentials of its cluster.
+
+use crate::client::talos::{Node, TalosError};
+
+/// Facts that the state keeps. Nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Talos version that runs, such as `v1.12.2`.
+    pub talos_version: String,
+    /// Schematic that is active, if the image came from a Factory.
+    pub schematic_id: Option<String>,
+    /// Extensions that are active, by name and version, without the schematic's own entry.
+    pub extensions: Vec<(String, String)>,
+    /// Platform, such as `oracle`.
+    pub platform: Option<String>,
+    /// UUID of the machine, from its firmware.
+    pub machine_uuid: Option<String>,
+    /// Host name, which is the Kubernetes node name.
+    pub node_name: String,
+    /// Addresses, without prefix length.
+    pub addresses: Vec<String>,
+    /// OCID of the instance, as the metadata service told it.
+    pub instance_id: Option<String>,
+    /// Processor, such as `arm64`.
+    pub architecture: String,
+}
+
+impl Facts {
+    /// Asks the node.
+    pub async fn gather(node: &Node) -> Result<Self, TalosError> {
+        // One connection, all questions at once: a refresh of many nodes is made of round trips.
+        let (version, extensions, machine_uuid, hostname, addresses, cloud) = tokio::try_join!(
+            node.version(),
+            node.extensions(),
+            node.system_uuid(),
+            node.hostname(),
+            node.addresses(),
+            node.platform_metadata(),
+        )?;
+        Ok(Self {
+            talos_version: version.tag,
+            architecture: version.arch,
+            platform: version.platform.map(|platform| platform.name),
+            schematic_id: extensions.schematic().map(str::to_owned),
+            extensions: extensions.real().map(|extension| (extension.name.clone(), extension.version.clone())).collect(),
+            machine_uuid,
+            node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
+            addresses: addresses.addresses.iter().map(|net| net.addr().to_string()).collect(),
+            instance_id: cloud.map(|cloud| cloud.instance_id).filter(|id| !id.is_empty()),
+        })
+    }
+}
