@@ -116,6 +116,11 @@ pub enum Event {
         /// The log line that says why not.
         detail: String,
     },
+    /// The configuration's static network leads nowhere: no packet leaves the node.
+    NoNetwork {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// trustd signed the node's API certificate: the worker has an API.
     Joined,
     /// trustd could not be asked, or refused.
@@ -214,6 +219,7 @@ impl fmt::Display for Event {
             Self::UpgradeFailed { image, reason } => write!(f, "upgrade: {image} failed: {reason}"),
             Self::Wiped { labels } => write!(f, "reset: wiped {}", labels.join(", ")),
             Self::Tailscale { up, detail } => write!(f, "tailscale: {}: {detail}", if *up { "up" } else { "down" }),
+            Self::NoNetwork { reason } => write!(f, "network: {reason}"),
             Self::Joined => f.write_str("trustd: certificate signed, worker joined"),
             Self::JoinRefused { reason } => write!(f, "trustd: {reason}"),
             Self::Kubernetes { request, status } => write!(f, "kubernetes: {request} -> {status}"),

@@ -95,6 +95,7 @@ pub struct SimNode {
     machine: Arc<Machine>,
     ssh: SocketAddr,
     host_key: SshKeys,
+    ssh_user: String,
     sandbox: Arc<Sandbox>,
     wishes: mpsc::UnboundedSender<Wish>,
     metadata: SocketAddr,
@@ -137,6 +138,7 @@ impl SimNode {
             }
         }
         let ssh_address = ssh.address();
+        let ssh_user = rescue::login_name(&options.rescue);
         let host_key = SshKeys::generate();
         let driver = Driver {
             machine: Arc::clone(&machine),
@@ -153,6 +155,7 @@ impl SimNode {
             machine,
             ssh: ssh_address,
             host_key,
+            ssh_user,
             sandbox,
             wishes,
             metadata: metadata_at,
@@ -180,6 +183,11 @@ impl SimNode {
     /// Port of the Talos API.
     pub fn talos_port(&self) -> u16 {
         self.machine.port.address().port()
+    }
+
+    /// A login name that the rescue shell takes: with a real `sshd`, only the one that runs this process.
+    pub fn ssh_user(&self) -> &str {
+        &self.ssh_user
     }
 
     /// The rescue shell's host key, as in `known_hosts`.

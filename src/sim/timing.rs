@@ -2,8 +2,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
@@ -69,26 +69,57 @@ impl Default for Timings {
     }
 }
 
-/// The book of what each node was told to take.
+/// The book of what each node was told to take. Waits that overlap count once.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<Mutex<HashMap<String, Duration>>>);
+pub struct Ledger(Arc<Mutex<HashMap<String, Account>>>);
+
+#[derive(Debug, Default)]
+struct Account {
+    total: Duration,
+    busy_until: Option<Instant>,
+}
 
 impl Ledger {
     /// Takes the time, and books it on the node.
     pub async fn take(&self, node: &str, duration: Duration) {
-        self.book(node, duration);
+        self.book(node, Instant::now(), duration);
         sleep(duration).await;
-    }
-
-    /// Books time that somebody else takes.
-    pub fn book(&self, node: &str, duration: Duration) {
-        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *book.entry(node.to_owned()).or_default() += duration;
     }
 
     /// What the node was told to take so far.
     pub fn total(&self, node: &str) -> Duration {
-        let book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        book.get(node).copied().unwrap_or_default()
+        self.accounts().get(node).map(|account| account.total).unwrap_or_default()
+    }
+
+    fn book(&self, node: &str, now: Instant, duration: Duration) {
+        let mut accounts = self.accounts();
+        let account = accounts.entry(node.to_owned()).or_default();
+        let (start, end) = (account.busy_until.map_or(now, |busy| busy.max(now)), now + duration);
+        if end > start {
+            account.total += end - start;
+            account.busy_until = Some(end);
+        }
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, HashMap<String, Account>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_waits_count_once() {
+        let (ledger, start) = (Ledger::default(), Instant::now());
+        let ms = Duration::from_millis;
+        ledger.book("a", start, ms(100));
+        ledger.book("a", start + ms(50), ms(30));
+        assert_eq!(ledger.total("a"), ms(100));
+        ledger.book("a", start + ms(80), ms(50));
+        assert_eq!(ledger.total("a"), ms(130));
+        ledger.book("a", start + ms(500), ms(10));
+        assert_eq!((ledger.total("a"), ledger.total("b")), (ms(140), ms(0)));
     }
 }

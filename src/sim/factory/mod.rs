@@ -11,3 +11,4 @@ pub use catalog::{Built, Catalog, ImageStore};
 pub(in crate::sim) use catalog::{cmdline, extension_version};
 pub use http::{Factory, serve};
 pub use image::{ImageSize, Recipe};
+pub(in crate::sim) use xz::crc32;

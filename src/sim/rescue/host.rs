@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{options::RescueOptions, sandbox::Sandbox, ssh};
+use super::{options::RescueOptions, sandbox::Sandbox, ssh, sshd::Sshd};
 use crate::sim::{
     fault::{Fault, Faults},
     journal::{Event, Journal},
@@ -145,9 +145,20 @@ pub async fn run(
     shared.sandbox.furnish(options)?;
     // Read and write: the pipe then never reports its end, however often tools open and close it.
     let control = pipe::OpenOptions::new().read_write(true).open_receiver(shared.sandbox.control())?;
+    let sshd = if options.real_sshd {
+        Sshd::prepare(&shared, &context.host_key, &shared.authorized)?
+    } else {
+        None
+    };
+    let serve = async {
+        match sshd {
+            Some(sshd) => sshd.serve(listener, life.clone()).await,
+            None => ssh::serve(Arc::clone(&shared), listener, context.host_key, life.clone()).await,
+        }
+    };
     let listen = listen_to_tools(Arc::clone(&shared), control, sender);
     tokio::select! {
-        () = ssh::serve(Arc::clone(&shared), listener, context.host_key, life.clone()) => Ok(None),
+        () = serve => Ok(None),
         result = listen => result.map(|()| None),
         ending = endings.recv() => Ok(ending),
     }
@@ -165,6 +176,13 @@ async fn listen_to_tools(
             "write" => {
                 let root = shared.sandbox.root().display().to_string();
                 shared.note(Event::DiskWrite { arguments: rest.replace(&root, "") });
+                continue;
+            }
+            // A real sshd's command ended; it says so by itself.
+            "exec" => {
+                let (code, command) = rest.split_once(' ').unwrap_or((rest, ""));
+                let (status, command) = (code.parse().ok(), command.to_owned());
+                shared.note(Event::SshExec { command, status, bytes_in: 0, bytes_out: 0 });
                 continue;
             }
             // A letter for the sysrq trigger: b reboots, o switches off, s and u do nothing to a file.

@@ -6,7 +6,9 @@ mod kernel;
 mod options;
 mod sandbox;
 mod ssh;
+mod sshd;
 
 pub use host::{Context, Ending, run};
 pub use options::{DiskContent, RescueOptions, RescueRoot};
 pub use sandbox::Sandbox;
+pub use sshd::login_name;

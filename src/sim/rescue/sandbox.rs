@@ -175,7 +175,8 @@ fn write_old_system(file: &fs::File, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-fn which(name: &str) -> Option<PathBuf> {
+/// A program of this machine.
+pub fn which(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let usual = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(usual).map(|directory| directory.join(name)).find(|path| path.is_file())

@@ -233,7 +233,8 @@ async fn forward(
     }
 }
 
-async fn kill_group(leader: Option<u32>) {
+/// Kills a process and all that it started.
+pub async fn kill_group(leader: Option<u32>) {
     let Some(leader) = leader else { return };
     let killed = Command::new("/bin/sh")
         .arg("-c")

@@ -66,7 +66,13 @@ async fn story(machine: &Arc<Machine>) {
     machine.sequence("boot", sequence_event::Action::Start, None, "");
     machine.stage(Stage::Booting);
     let control_plane = config.is_control_plane();
+    let trouble = config.network_trouble(&machine.hardware.mac, machine.hardware.private_ip);
     machine.change(|boot| boot.config = Some(config));
+    if let Some(trouble) = trouble {
+        // Nobody outside ever hears of this machine again; the console would.
+        machine.note(Event::NoNetwork { reason: trouble });
+        return std::future::pending().await;
+    }
     if control_plane {
         control_plane::run(machine).await;
     } else {

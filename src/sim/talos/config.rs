@@ -85,6 +85,33 @@ impl Config {
         addresses.flatten().filter_map(|address| address.as_str()?.split('/').next()?.parse().ok()).collect()
     }
 
+    /// Why a static configuration of the machine's own interface leads nowhere; `None` when it works, or when there is
+    /// none and DHCP does it.
+    pub fn network_trouble(&self, mac: &str, private_ip: IpAddr) -> Option<String> {
+        let interfaces = self.parsed.get("machine.network.interfaces").and_then(|node| node.as_sequence())?;
+        let own = interfaces.iter().find(|interface| {
+            let selected = interface.get("deviceSelector").and_then(|s| s.get("hardwareAddr")?.as_str());
+            let named = interface.get("interface").and_then(|name| name.as_str());
+            selected.is_some_and(|found| found.eq_ignore_ascii_case(mac)) || named == Some("eth0")
+        })?;
+        let addresses: Vec<&str> =
+            own.get("addresses")?.as_sequence()?.iter().filter_map(|address| address.as_str()).collect();
+        let dhcp = own.get("dhcp").and_then(|dhcp| dhcp.as_bool()) == Some(true);
+        if dhcp || addresses.is_empty() {
+            return None;
+        }
+        if !addresses.iter().any(|address| address.split('/').next().and_then(|ip| ip.parse().ok()) == Some(private_ip)) {
+            return Some(format!("{} is not the address of this machine in its subnet", addresses.join(", ")));
+        }
+        let routes = own.get("routes").and_then(|routes| routes.as_sequence()).unwrap_or_default();
+        let leads_out = |route: &crate::talos::machine_config::yaml::Node| {
+            let network = route.get("network").and_then(|network| network.as_str()).unwrap_or_default();
+            let gateway = route.get("gateway").and_then(|gateway| gateway.as_str()).unwrap_or_default();
+            matches!(network, "" | "0.0.0.0/0") && !gateway.is_empty()
+        };
+        (!routes.iter().any(leads_out)).then(|| "there is no default route".to_owned())
+    }
+
     /// Whether a change to `new` may happen without a reboot in Talos before 1.14
     /// (v1.12.2 internal/app/machined/pkg/runtime/v1alpha1/v1alpha1_runtime.go CanApplyImmediate): the first path
     /// outside the list that differs.

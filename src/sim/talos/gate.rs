@@ -12,6 +12,7 @@ use tonic::{Code, Status, service::Routes};
 
 use super::{
     cosi::Cosi,
+    extra,
     image_service::Images,
     lifecycle::Lifecycle,
     machine::Machine,
@@ -36,6 +37,7 @@ use crate::{
 
 /// Talos' limit (constants GRPCMaxMessageSize); the maintenance service of 1.12 keeps gRPC's own 4 MiB.
 const MESSAGE_LIMIT: usize = 32 * 1024 * 1024;
+const TIME: &str = "/time.TimeService/Time";
 const MAINTENANCE_LIMIT: usize = 4 * 1024 * 1024;
 
 /// All services of a node.
@@ -80,6 +82,8 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
     request.extensions_mut().insert(note.clone());
     let response = match before(&machine, &path, &peer, &mut request).await {
         Err(status) => refuse(status),
+        Ok(Route::Local) if path == TIME => extra::time(&machine),
+        Ok(Route::Local) if extra::knows(&path) => extra::answer(&machine, &path, request).await.unwrap_or_else(refuse),
         Ok(Route::Local) => next.run(request).await,
         Ok(Route::Many(targets)) => routing::run_many(targets, &path, request, next).await,
     };
@@ -167,6 +171,9 @@ fn is_served(path: &str, version: &TalosVersion, maintenance: bool) -> Result<()
             ("machine.MachineService", _) => Err(Status::unimplemented(format!("method {method} not implemented"))),
             _ => unknown_service(),
         };
+    }
+    if path == TIME {
+        return Ok(());
     }
     let known = ["machine.MachineService", "cosi.resource.State", "storage.StorageService"];
     if known.contains(&service) || new_services.contains(&service) { Ok(()) } else { unknown_service() }

@@ -1,6 +1,7 @@
 //! A pretend Talos node: what it remembers, how it boots, and its API.
 
 mod apply;
+mod archive;
 mod boot;
 mod bootstrap;
 mod config;
@@ -8,6 +9,7 @@ mod control_plane;
 mod cosi;
 mod entry;
 mod extension;
+mod extra;
 mod firmware;
 mod gate;
 mod image_service;

@@ -167,7 +167,7 @@ fn failure(name: &str, status: &Status, streamed: bool) -> Bytes {
 }
 
 /// A body that is already there.
-struct Fixed(VecDeque<Frame<Bytes>>);
+pub struct Fixed(pub VecDeque<Frame<Bytes>>);
 
 impl HttpBody for Fixed {
     type Data = Bytes;
@@ -261,7 +261,8 @@ fn field_one(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-fn frame(message: &[u8]) -> Bytes {
+/// A message as it goes over the wire.
+pub fn frame(message: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(message.len() + 5);
     out.put_u8(0);
     out.put_u32(message.len() as u32);

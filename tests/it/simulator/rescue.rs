@@ -166,6 +166,31 @@ async fn every_way_to_reboot_reboots_unless_a_fault_forbids_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_sshd_leads_into_the_same_sandbox() {
+    let world = world().await;
+    let rescue = RescueOptions { real_sshd: true, ..RescueOptions::default() };
+    let node = world.add_node(NodeOptions { rescue, ..NodeOptions::default() }).await.expect("a node");
+    let listening = async {
+        loop {
+            if let Some(shell) = Shell::log_in(&world, &node, node.ssh_user()).await {
+                return shell;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let shell = tokio::time::timeout(DEADLINE, listening).await.expect("a login");
+    let script = "[ -b /dev/sda ] && readlink -f /dev/oracleoci/oraclevda; sudo dd of=/dev/sda bs=64K count=2 \
+                  iflag=fullblock 2>/dev/null; exit 3";
+    let output = shell.run_with(script, &vec![9; 131_072]).await;
+    assert_eq!((output.status, output.stdout.as_str()), (Some(3), "/dev/sda\n"), "{}", output.stderr);
+    let mut end = [0; 2];
+    std::fs::File::open(node.disk()).and_then(|disk| disk.read_exact_at(&mut end, 131_070)).expect("read");
+    assert_eq!(end, [9, 9]);
+    let _ = shell.run("sudo reboot").await;
+    wait(&world, |entry| matches!(&entry.event, Event::Reboot { cause } if cause == "rescue shell")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tools_that_are_missing_are_not_found() {
     let world = world().await;
     let missing_tools = vec!["curl".to_owned(), "blockdev".to_owned()];

@@ -135,6 +135,34 @@ async fn a_worker_configuration_in_user_data_boots_straight_into_the_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guides_own_configuration_joins_and_a_wrong_address_in_it_does_not() {
+    use talosoci::{sim::WorldOptions, talos::secrets::SecretsBundle};
+    let golden = |name: &str| {
+        let path = format!("{}/tests/golden/guide/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).expect("a golden file")
+    };
+    let good = golden("expected-talhelper-3.0.45.yaml");
+    for (config, joins) in [(good.clone(), true), (good.replace("10.0.0.214/24", "10.0.0.215/24"), false)] {
+        let secrets = SecretsBundle::parse(&golden("talsecret.yaml")).expect("secrets");
+        let home = World::start_with(WorldOptions { secrets: Some(secrets), ..WorldOptions::default() });
+        let home = home.await.expect("a world");
+        let start = Start::Installed {
+            schematic: TAILSCALE.to_owned(),
+            version: "v1.12.2".to_owned(),
+            config: Some(config),
+        };
+        let _node = home.add_node(NodeOptions { start, ..NodeOptions::default() }).await.expect("a node");
+        let ended = |entry: &talosoci::sim::Entry| match &entry.event {
+            Event::NodeObject { change } => change == "Ready",
+            Event::NoNetwork { .. } => true,
+            _ => false,
+        };
+        let end = wait(&home, ended).await;
+        assert_eq!(matches!(end.event, Event::NodeObject { .. }), joins, "{}", story(&home));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_hides_an_effect_that_happened() {
     let home = world().await;
     let node = flashed(&home, "v1.12.2").await;
