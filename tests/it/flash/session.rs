@@ -117,7 +117,8 @@ async fn a_wrong_host_key_is_refused_at_once_and_named() {
         .nth(1)
         .unwrap()
         .to_owned();
-    let table: [(HostKeyPolicy, fn(&SessionError) -> bool); 4] = [
+    type Expected = fn(&SessionError) -> bool;
+    let table: [(HostKeyPolicy, Expected); 4] = [
         (HostKeyPolicy::Pinned(vec![stranger.clone()]), |error| matches!(error, SessionError::HostKeyMismatch { .. })),
         (HostKeyPolicy::Pinned(vec![format!("SHA256:{}", "A".repeat(43))]), |error| {
             matches!(error, SessionError::HostKeyMismatch { .. })
