@@ -64,7 +64,11 @@ struct Outcome {
 fn run(name: &str, image: &Path) -> Result<Outcome> {
     if name == "xzcat" {
         let start = Instant::now();
-        let mut child = Command::new("xz").args(["-dc", "-T1"]).arg(image).stdout(Stdio::piped()).spawn()?;
+        let mut child = Command::new("xz")
+            .args(["-dc", "-T1"])
+            .arg(image)
+            .stdout(Stdio::piped())
+            .spawn()?;
         let mut out = child.stdout.take().ok_or("xz has no output")?;
         let (mut buffer, mut bytes) = (vec![0; 256 << 10], 0);
         loop {
@@ -74,14 +78,32 @@ fn run(name: &str, image: &Path) -> Result<Outcome> {
             }
         }
         let status = child.wait()?;
-        let outcome = Outcome { seconds: start.elapsed().as_secs_f64(), bytes, peak_kib: 0 };
-        return if status.success() { Ok(outcome) } else { Err("xz failed".into()) };
+        let outcome = Outcome {
+            seconds: start.elapsed().as_secs_f64(),
+            bytes,
+            peak_kib: 0,
+        };
+        return if status.success() {
+            Ok(outcome)
+        } else {
+            Err("xz failed".into())
+        };
     }
-    let output = Command::new(env::current_exe()?).args([CONTEND, name]).arg(image).stderr(Stdio::inherit()).output()?;
+    let output = Command::new(env::current_exe()?)
+        .args([CONTEND, name])
+        .arg(image)
+        .stderr(Stdio::inherit())
+        .output()?;
     let text = String::from_utf8(output.stdout)?;
     let fields: Vec<&str> = text.split_whitespace().collect();
-    let [seconds, bytes, peak_kib] = fields[..] else { return Err(format!("{name} failed: {text}").into()) };
-    Ok(Outcome { seconds: seconds.parse()?, bytes: bytes.parse()?, peak_kib: peak_kib.parse()? })
+    let [seconds, bytes, peak_kib] = fields[..] else {
+        return Err(format!("{name} failed: {text}").into());
+    };
+    Ok(Outcome {
+        seconds: seconds.parse()?,
+        bytes: bytes.parse()?,
+        peak_kib: peak_kib.parse()?,
+    })
 }
 
 /// Decodes in this process and prints seconds, bytes and peak memory.
@@ -94,7 +116,10 @@ fn contend(name: &str, image: &Path) -> Result<()> {
     };
     let seconds = start.elapsed().as_secs_f64();
     let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak memory")?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .ok_or("no peak memory")?;
     println!("{seconds} {bytes} {}", peak.trim().trim_end_matches(" kB"));
     Ok(())
 }
@@ -126,7 +151,11 @@ fn ours(image: &Path, threads: usize) -> Result<u64> {
         }
     }
     let image = decoder.finish()?;
-    if image.raw_size == size { Ok(size) } else { Err("events do not cover the image".into()) }
+    if image.raw_size == size {
+        Ok(size)
+    } else {
+        Err("events do not cover the image".into())
+    }
 }
 
 fn liblzma_stream(image: &Path) -> Result<u64> {
@@ -147,9 +176,16 @@ fn print(image: &Path, rounds: usize, results: &[Outcome]) -> Result<()> {
         return Err("the contenders do not agree on the size of the image".into());
     }
     let seconds = |name: &str| {
-        CONTENDERS.iter().position(|contender| *contender == name).map_or(f64::NAN, |at| results[at].seconds)
+        CONTENDERS
+            .iter()
+            .position(|contender| *contender == name)
+            .map_or(f64::NAN, |at| results[at].seconds)
     };
-    println!("{} bytes from {} bytes of .xz, best of {rounds} rounds", bytes, fs::metadata(image)?.len());
+    println!(
+        "{} bytes from {} bytes of .xz, best of {rounds} rounds",
+        bytes,
+        fs::metadata(image)?.len()
+    );
     println!("| | seconds | MB/s | x liblzma | x xzcat | peak MiB |\n|---|---|---|---|---|---|");
     for (name, result) in CONTENDERS.iter().zip(results) {
         println!(
@@ -158,7 +194,11 @@ fn print(image: &Path, rounds: usize, results: &[Outcome]) -> Result<()> {
             bytes as f64 / 1e6 / result.seconds,
             seconds("liblzma") / result.seconds,
             seconds("xzcat") / result.seconds,
-            if result.peak_kib == 0 { "-".to_owned() } else { format!("{:.1}", result.peak_kib as f64 / 1024.0) },
+            if result.peak_kib == 0 {
+                "-".to_owned()
+            } else {
+                format!("{:.1}", result.peak_kib as f64 / 1024.0)
+            },
         );
     }
     Ok(())
@@ -168,13 +208,29 @@ fn print(image: &Path, rounds: usize, results: &[Outcome]) -> Result<()> {
 fn guide_image(scratch: &Path) -> Result<PathBuf> {
     let (raw, payload) = (scratch.join("guide.raw"), scratch.join("payload"));
     File::create(&raw)?.set_len(9192 << 20)?;
-    let partitions = ["-n1:1M:+2101M", "-t1:ef00", "-c1:EFI", "-n2:0:+1M", "-c2:META"];
+    let partitions = [
+        "-n1:1M:+2101M",
+        "-t1:ef00",
+        "-c1:EFI",
+        "-n2:0:+1M",
+        "-c2:META",
+    ];
     tool(Command::new("sgdisk").args(partitions).arg(&raw))?;
-    tool(Command::new("mkfs.fat").args(["-F", "32", "-n", "EFI", "--offset", "2048"]).arg(&raw).arg((2101 << 10).to_string()))?;
+    tool(
+        Command::new("mkfs.fat")
+            .args(["-F", "32", "-n", "EFI", "--offset", "2048"])
+            .arg(&raw)
+            .arg((2101 << 10).to_string()),
+    )?;
     fs::write(&payload, noise(137 << 20))?;
     let volume = format!("{}@@1M", raw.display());
     tool(Command::new("mmd").args(["-i", &volume, "::EFI", "::EFI/Linux"]))?;
-    tool(Command::new("mcopy").args(["-i", &volume]).arg(&payload).arg("::EFI/Linux/talos.efi"))?;
+    tool(
+        Command::new("mcopy")
+            .args(["-i", &volume])
+            .arg(&payload)
+            .arg("::EFI/Linux/talos.efi"),
+    )?;
     fs::remove_file(payload)?;
     tool(Command::new("xz").args(["-0", "-T0"]).arg(&raw))?;
     Ok(scratch.join("guide.raw.xz"))
@@ -202,4 +258,10 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 const CONTEND: &str = "--contend";
-const CONTENDERS: [&str; 5] = ["ours, threads: 0", "ours, threads: 1", "ours, threads: 2", "liblzma", "xzcat"];
+const CONTENDERS: [&str; 5] = [
+    "ours, threads: 0",
+    "ours, threads: 1",
+    "ours, threads: 2",
+    "liblzma",
+    "xzcat",
+];
