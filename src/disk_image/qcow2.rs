@@ -123,7 +123,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
         {
             for guest in run.guest.max(first)..(run.guest + run.len).min(first + ENTRIES) {
                 entries[(guest - first) as usize] =
-                    (run.host + guest - run.guest) * CLUSTER_LEN | COPIED;
+                    ((run.host + guest - run.guest) * CLUSTER_LEN) | COPIED;
                 used = true;
             }
         }

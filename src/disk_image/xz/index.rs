@@ -62,7 +62,7 @@ impl IndexReader {
         let mut used = 0;
         let mut hashed = 0;
         while used < bytes.len() && !matches!(self.part, Part::End) {
-            if matches!(self.part, Part::Padding) && self.len % 4 == 0 {
+            if matches!(self.part, Part::Padding) && self.len.is_multiple_of(4) {
                 self.crc.update(&bytes[hashed..used]);
                 hashed = used;
                 self.part = Part::Checksum {

@@ -51,10 +51,11 @@ impl Memo {
 
     /// In bytes. Blocks of zeros keep nothing but their compressed form.
     fn size(&self) -> u64 {
-        let size = |(block, known): (&Box<[u8]>, &Known)| {
-            block.len() as u64 + if known.job.is_zero() { 0 } else { known.raw }
-        };
-        self.known.iter().map(size).sum()
+        let raw = |known: &Known| if known.job.is_zero() { 0 } else { known.raw };
+        self.known
+            .iter()
+            .map(|(block, known)| block.len() as u64 + raw(known))
+            .sum()
     }
 }
 

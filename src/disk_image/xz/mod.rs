@@ -284,7 +284,7 @@ impl Reader {
     fn padding(&mut self, mut len: u64, input: &mut Input) -> Result<Parsed, XzError> {
         while let Some(byte) = input.front().first() {
             if *byte != 0 {
-                if len % 4 != 0 {
+                if !len.is_multiple_of(4) {
                     return Err(XzError::Padding);
                 }
                 self.state = State::StreamHeader;
@@ -296,7 +296,7 @@ impl Reader {
         }
         self.state = State::Padding(len);
         match input.ended() {
-            true if len % 4 != 0 => Err(XzError::Padding),
+            true if !len.is_multiple_of(4) => Err(XzError::Padding),
             true => Ok(Parsed::End),
             false => Ok(Parsed::NeedInput),
         }
