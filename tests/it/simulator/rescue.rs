@@ -63,8 +63,10 @@ async fn a_busy_root_disk_shows_in_mounts_holders_and_swaps() {
     };
     let (_node, shell) = host(&world, rescue).await;
     let output = shell
-        .run("sed -n 's# / .*##p' /proc/mounts; ls /sys/class/block/sda/holders; sed 1d /proc/swaps | cut -d' ' -f1; \
-              blockdev --rereadpt /dev/sda 2>&1; dd if=/dev/zero of=/dev/sda count=1 2>&1")
+        .run(
+            "sed -n 's# / .*##p' /proc/mounts; ls /sys/class/block/sda/holders; sed 1d /proc/swaps | cut -d' ' -f1; \
+              blockdev --rereadpt /dev/sda 2>&1; dd if=/dev/zero of=/dev/sda count=1 2>&1",
+        )
         .await;
     let expected = "/dev/sda1\ndm-0\n/dev/sda2\nblockdev: ioctl error on BLKRRPART: Device or resource busy\n\
                     dd: failed to open '/dev/sda': Read-only file system\n";
@@ -81,7 +83,10 @@ async fn only_the_right_key_and_name_log_in_and_only_root_writes() {
     let output = ubuntu.run("id -u; sudo -n true; dd if=/dev/zero of=/dev/sda count=1").await;
     assert_eq!(output.stdout, "1000\n");
     let refused = "sudo: a password is required\ndd: failed to open '/dev/sda': Permission denied\n";
-    assert_eq!((output.status, output.stderr.replace(": Permission denied: Permission denied", ": Permission denied")), (Some(1), refused.to_owned()));
+    assert_eq!(
+        (output.status, output.stderr.replace(": Permission denied: Permission denied", ": Permission denied")),
+        (Some(1), refused.to_owned())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +95,13 @@ async fn the_metadata_service_answers_as_in_the_cloud() {
     let (node, shell) = host(&world, RescueOptions::default()).await;
     let ask = "curl -s -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer Oracle'";
     let base = "http://169.254.169.254/opc/v2/instance";
-    let output = shell.run(&format!("{ask} {base}/metadata/user_data; curl -s -o /dev/null -w '%{{http_code}}\\n' {base}/")).await;
+    let output = shell
+        .run(&format!("{ask} {base}/metadata/user_data; curl -s -o /dev/null -w '%{{http_code}}\\n' {base}/"))
+        .await;
     assert_eq!(output.stdout, "404\n403\n");
     node.set_user_data(Some(STANDARD.encode("#cloud-config\n")));
-    let output = shell.run(&format!("curl -s -H 'Authorization: Bearer Oracle' {base}/metadata/user_data | base64 -d")).await;
+    let output =
+        shell.run(&format!("curl -s -H 'Authorization: Bearer Oracle' {base}/metadata/user_data | base64 -d")).await;
     assert_eq!(output.stdout, "#cloud-config\n");
 }
 
@@ -101,7 +109,8 @@ async fn the_metadata_service_answers_as_in_the_cloud() {
 async fn the_disk_neither_grows_nor_shrinks_and_faults_strike_it() {
     let world = world().await;
     let disk_bytes = 8 << 20;
-    let (node, shell) = host(&world, RescueOptions { disk_bytes, content: DiskContent::Blank, ..RescueOptions::default() }).await;
+    let (node, shell) =
+        host(&world, RescueOptions { disk_bytes, content: DiskContent::Blank, ..RescueOptions::default() }).await;
     let output = shell.run("dd if=/dev/zero of=/dev/sda bs=1M count=9 2>&1 | head -1; wc -c </dev/sda").await;
     assert_eq!(output.stdout, "dd: error writing '/dev/sda': No space left on device\n8388608\n", "{}", output.stderr);
     world.fault(None, Fault::DiskFull { at: 1 << 20 }, 1);
@@ -195,6 +204,7 @@ async fn tools_that_are_missing_are_not_found() {
     let world = world().await;
     let missing_tools = vec!["curl".to_owned(), "blockdev".to_owned()];
     let (_node, shell) = host(&world, RescueOptions { missing_tools, ..RescueOptions::default() }).await;
-    let output = shell.run("PATH=$PATH:/usr/sbin:/sbin; command -v curl blockdev; command -v dd >/dev/null && echo dd").await;
+    let output =
+        shell.run("PATH=$PATH:/usr/sbin:/sbin; command -v curl blockdev; command -v dd >/dev/null && echo dd").await;
     assert_eq!(output.stdout, "dd\n");
 }
