@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use talosoci::sim::{
-    BootVerdict, DiskContent, Event, Fault, NodeOptions, RescueOptions, RescueRoot, SimNode, SshKeys, World,
+    BootVerdict, DiskContent, Entry, Event, Fault, NodeOptions, RescueOptions, RescueRoot, SimNode, SshKeys, World,
 };
 
 use super::{
@@ -15,7 +15,12 @@ use super::{
 };
 
 async fn host(world: &World, rescue: RescueOptions) -> (SimNode, Shell) {
-    let node = world.add_node(NodeOptions { rescue, ..NodeOptions::default() }).await.expect("a node");
+    named_host(world, "cloudbox2", rescue).await
+}
+
+async fn named_host(world: &World, name: &str, rescue: RescueOptions) -> (SimNode, Shell) {
+    let options = NodeOptions { rescue, name: name.to_owned(), ..NodeOptions::default() };
+    let node = world.add_node(options).await.expect("a node");
     let listening = async {
         loop {
             if let Some(shell) = Shell::log_in(world, &node, "root").await {
@@ -148,17 +153,12 @@ async fn zeros_that_were_not_written_show_on_a_disk_that_had_another_life() {
     let id = world.register_schematic(TAILSCALE).expect("a schematic");
     let url = format!("{}/image/{id}/v1.12.2/oracle-arm64.raw.xz", world.factory_url());
     for (content, boots) in [(DiskContent::Blank, true), (DiskContent::OldSystem, false)] {
-        let (node, shell) = host(&world, RescueOptions { content, ..RescueOptions::default() }).await;
-        let seen = world.journal().len();
+        let name = format!("{content:?}").to_lowercase();
+        let (_node, shell) = named_host(&world, &name, RescueOptions { content, ..RescueOptions::default() }).await;
         shell.run(&format!("curl -sf {url} | xzcat | dd of=/dev/sda bs=64K iflag=fullblock conv=sparse; reboot")).await;
-        let verdict = world.journal_book().wait_for(DEADLINE, |entry| matches!(entry.event, Event::Boot(_))).await;
-        let _ = verdict.expect("a boot");
-        let last = world.journal().into_iter().skip(seen).find_map(|entry| match entry.event {
-            Event::Boot(verdict) => Some(verdict),
-            _ => None,
-        });
-        assert_eq!(matches!(last, Some(BootVerdict::Flashed { .. })), boots, "{}", story(&world));
-        drop(node);
+        let own = |entry: &Entry| entry.node.as_ref() == Some(&name) && matches!(entry.event, Event::Boot(_));
+        let Event::Boot(verdict) = wait(&world, own).await.event else { unreachable!("asked for a boot") };
+        assert_eq!(matches!(verdict, BootVerdict::Flashed { .. }), boots, "{}", story(&world));
     }
 }
 

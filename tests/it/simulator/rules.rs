@@ -245,7 +245,7 @@ async fn bootstrap_refuses_in_taloses_order_and_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bootstrap_is_not_available_before_the_cri() {
     use talosoci::sim::{Timings, WorldOptions};
-    let timings = Timings { cri: Duration::from_secs(3), ..Timings::default() };
+    let timings = Timings { cri: Duration::from_secs(120), ..Timings::default() };
     let images = super::road::images();
     let world = World::start_with(WorldOptions { images, timings, ..WorldOptions::default() }).await.expect("a world");
     let node = flashed(&world, "v1.12.2").await;
