@@ -37,8 +37,7 @@ usage: simulator [OPTION VALUE]...
   --image-mib SIZE      size of the raw disk images (300)
 ";
 
-const SCHEMATIC: &str =
-    "customization:\n  systemExtensions:\n    officialExtensions:\n      - siderolabs/tailscale\n";
+const SCHEMATIC: &str = "customization:\n  systemExtensions:\n    officialExtensions:\n      - siderolabs/tailscale\n";
 
 #[tokio::main]
 async fn main() -> ExitCode {

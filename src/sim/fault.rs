@@ -110,7 +110,12 @@ impl Faults {
     }
 
     /// Lets the first fault strike that `pick` recognises.
-    pub(super) fn strike<T>(&self, journal: &Journal, node: Option<&str>, pick: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+    pub(super) fn strike<T>(
+        &self,
+        journal: &Journal,
+        node: Option<&str>,
+        pick: impl Fn(&Fault) -> Option<T>,
+    ) -> Option<T> {
         let (struck, words) = self.armed(|list| {
             let fits = |armed: &Armed| armed.left > 0 && (armed.node.is_none() || armed.node.as_deref() == node);
             list.iter_mut().filter(|armed| fits(armed)).find_map(|armed| {

@@ -335,9 +335,8 @@ mod tests {
         let past = journal.wait_for(Duration::from_secs(1), |e| e.event == Event::Bootstrapped).await;
         assert!(past.is_some());
         let (waiter, writer) = (journal.clone(), journal.clone());
-        let future = tokio::spawn(async move {
-            waiter.wait_for(Duration::from_secs(5), |e| e.event == Event::Joined).await
-        });
+        let future =
+            tokio::spawn(async move { waiter.wait_for(Duration::from_secs(5), |e| e.event == Event::Joined).await });
         tokio::task::yield_now().await;
         writer.node("a", Event::Joined);
         assert!(future.await.expect("the waiter").is_some());

@@ -123,8 +123,8 @@ impl Authority {
         } else {
             (der, KeyKind::P256)
         };
-        let key = KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8(&der), kind.algorithm())
-            .map_err(|_| PkiError::Key(name))?;
+        let key =
+            KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8(&der), kind.algorithm()).map_err(|_| PkiError::Key(name))?;
         Ok(Self { certificate_pem: certificate.to_owned(), key, kind })
     }
 
@@ -222,12 +222,8 @@ pub fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
 /// The bytes inside the first PEM block of a text, whatever its label.
 pub fn pem_body(name: &'static str, pem: &str) -> Result<Vec<u8>, PkiError> {
     let start = pem.find("-----BEGIN ").ok_or(PkiError::Pem(name))?;
-    let text: String = pem[start..]
-        .lines()
-        .skip(1)
-        .take_while(|line| !line.starts_with("-----END"))
-        .map(str::trim)
-        .collect();
+    let text: String =
+        pem[start..].lines().skip(1).take_while(|line| !line.starts_with("-----END")).map(str::trim).collect();
     BASE64.decode(text).map_err(|_| PkiError::Pem(name))
 }
 
@@ -252,8 +248,7 @@ fn key_pem(key: &KeyPair, kind: KeyKind) -> String {
         KeyKind::P256 => pem("PRIVATE KEY", key.serialized_der()),
         KeyKind::Ed25519 => {
             // ring writes PKCS#8 v2 with the public key; Talos writes v1. The seed stands at the same place in both.
-            const V1_PREFIX: [u8; 16] =
-                [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+            const V1_PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
             let seed = key.serialized_der().get(16..48).unwrap_or_default();
             pem("ED25519 PRIVATE KEY", &[&V1_PREFIX[..], seed].concat())
         }

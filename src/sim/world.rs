@@ -300,9 +300,8 @@ impl Drop for World {
 
 fn prepare(directory: Option<PathBuf>) -> Result<(PathBuf, bool), WorldError> {
     let remove = directory.is_none();
-    let path = directory.unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("talosoci-sim-{}", uuid::Uuid::new_v4().simple()))
-    });
+    let path = directory
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("talosoci-sim-{}", uuid::Uuid::new_v4().simple())));
     let failed = |source| WorldError::Directory { path: path.clone(), source };
     std::fs::create_dir_all(&path).map_err(failed)?;
     let path = path.canonicalize().map_err(failed)?;
@@ -312,8 +311,7 @@ fn prepare(directory: Option<PathBuf>) -> Result<(PathBuf, bool), WorldError> {
 fn made_up_secrets() -> Result<SecretsBundle, TalosPkiError> {
     let seed = uuid::Uuid::new_v4();
     let now = OffsetDateTime::now_utc();
-    let validity =
-        Validity { not_before: now - time::Duration::days(1), not_after: now + time::Duration::days(3650) };
+    let validity = Validity { not_before: now - time::Duration::days(1), not_after: now + time::Duration::days(3650) };
     temporary_secrets(seed.as_bytes(), "the cluster at home", validity)
 }
 

@@ -27,8 +27,11 @@ pub struct Built {
 #[derive(Debug, Clone, Default)]
 pub struct ImageStore {
     size: ImageSize,
-    built: Arc<Mutex<HashMap<Recipe, Arc<OnceCell<Arc<Built>>>>>>,
+    built: Arc<Mutex<Shelf>>,
 }
+
+/// A place per recipe, filled by the first who asks.
+type Shelf = HashMap<Recipe, Arc<OnceCell<Arc<Built>>>>;
 
 /// Why there is no such image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -211,8 +214,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 const PLATFORMS: [&str; 18] = [
-    "akamai", "aws", "azure", "cloudstack", "digital-ocean", "equinixMetal", "exoscale", "gcp", "hcloud", "metal",
-    "nocloud", "opennebula", "openstack", "oracle", "scaleway", "upcloud", "vmware", "vultr",
+    "akamai",
+    "aws",
+    "azure",
+    "cloudstack",
+    "digital-ocean",
+    "equinixMetal",
+    "exoscale",
+    "gcp",
+    "hcloud",
+    "metal",
+    "nocloud",
+    "opennebula",
+    "openstack",
+    "oracle",
+    "scaleway",
+    "upcloud",
+    "vmware",
+    "vultr",
 ];
 
 /// Name, version of its own (else Talos'), first Talos minor, description.
@@ -235,15 +254,15 @@ const EXTENSIONS: &[(&str, Option<&str>, u64, &str)] = &[
 mod tests {
     use super::*;
 
-    const TAILSCALE: &str = "customization:\n  systemExtensions:\n    officialExtensions:\n      - siderolabs/tailscale\n";
+    const TAILSCALE: &str =
+        "customization:\n  systemExtensions:\n    officialExtensions:\n      - siderolabs/tailscale\n";
 
     #[test]
     fn refusals_use_the_factorys_words() {
         let catalog = Catalog::new(ImageStore::default());
         let id = catalog.register(TAILSCALE).expect("registered").id().to_string();
-        let refusal = |id: &str, version: &str| {
-            catalog.recipe(id, version, "oracle", "arm64").expect_err("refused").to_string()
-        };
+        let refusal =
+            |id: &str, version: &str| catalog.recipe(id, version, "oracle", "arm64").expect_err("refused").to_string();
         assert_eq!(refusal("0000", "v1.12.2"), "schematic not found");
         assert_eq!(refusal(&id, "v1.12.99"), "version v1.12.99 is not available");
         assert_eq!(refusal(&id, "twelve"), "internal server error");

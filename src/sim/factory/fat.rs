@@ -17,7 +17,8 @@ pub enum Node {
 /// A file system of `sectors` sectors of 512 bytes, as (byte offset, content) pieces; all else is zero.
 pub fn format(sectors: usize, label: &str, serial: u32, tree: Vec<Node>) -> Vec<(u64, Vec<u8>)> {
     let fat_sectors = fat_sectors(sectors);
-    let mut volume = Volume { fat: vec![0x0fff_fff8, END_OF_CHAIN], data: Vec::new(), first_data: RESERVED + 2 * fat_sectors };
+    let mut volume =
+        Volume { fat: vec![0x0fff_fff8, END_OF_CHAIN], data: Vec::new(), first_data: RESERVED + 2 * fat_sectors };
     let root = volume.reserve(1);
     let mut entries = short_entry(&padded_label(label), 0x08, 0, 0).to_vec();
     for node in tree {

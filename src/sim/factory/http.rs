@@ -1,10 +1,6 @@
 //! The factory's HTTP face; paths, status codes and words after image-factory v1.5.0 internal/frontend/http.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,7 +15,10 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::catalog::{self, AssetError, Built, Catalog};
-use crate::sim::{fault::{Fault, Faults}, journal::{Event, Journal}};
+use crate::sim::{
+    fault::{Fault, Faults},
+    journal::{Event, Journal},
+};
 
 /// What the factory's handlers share.
 #[derive(Debug, Clone)]
@@ -85,7 +84,9 @@ async fn post_schematic(State(factory): State<Factory>, body: Bytes) -> Response
             }
             json(StatusCode::CREATED, &json!({"id": id, "schematic": schematic.canonical()}))
         }
-        Err(error) => (StatusCode::BAD_REQUEST, format!("invalid schematic: {}\n", with_causes(&error))).into_response(),
+        Err(error) => {
+            (StatusCode::BAD_REQUEST, format!("invalid schematic: {}\n", with_causes(&error))).into_response()
+        }
     }
 }
 

@@ -1,10 +1,6 @@
 //! A disk image of the pretend factory: GPT, an EFI partition with a UKI, META, and a lot of nothing.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-};
+use std::{fs::File, io, os::unix::fs::FileExt};
 
 use sha2::{Digest, Sha256};
 

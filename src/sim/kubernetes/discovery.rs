@@ -30,18 +30,24 @@ pub async fn groups() -> Response {
 
 pub async fn core() -> Response {
     let verbs = ["get", "list", "patch", "update", "delete"];
-    ok(&resources("v1", json!([
-        {"name": "nodes", "singularName": "node", "namespaced": false, "kind": "Node", "shortNames": ["no"], "verbs": verbs},
-        {"name": "pods", "singularName": "pod", "namespaced": true, "kind": "Pod", "shortNames": ["po"], "verbs": verbs},
-        {"name": "pods/eviction", "singularName": "", "namespaced": true, "kind": "Eviction", "group": "policy",
-         "version": "v1", "verbs": ["create"]},
-    ])))
+    ok(&resources(
+        "v1",
+        json!([
+            {"name": "nodes", "singularName": "node", "namespaced": false, "kind": "Node", "shortNames": ["no"], "verbs": verbs},
+            {"name": "pods", "singularName": "pod", "namespaced": true, "kind": "Pod", "shortNames": ["po"], "verbs": verbs},
+            {"name": "pods/eviction", "singularName": "", "namespaced": true, "kind": "Eviction", "group": "policy",
+             "version": "v1", "verbs": ["create"]},
+        ]),
+    ))
 }
 
 pub async fn apps() -> Response {
-    ok(&resources("apps/v1", json!([
-        {"name": "daemonsets", "singularName": "daemonset", "namespaced": true, "kind": "DaemonSet", "verbs": ["get", "list"]},
-    ])))
+    ok(&resources(
+        "apps/v1",
+        json!([
+            {"name": "daemonsets", "singularName": "daemonset", "namespaced": true, "kind": "DaemonSet", "verbs": ["get", "list"]},
+        ]),
+    ))
 }
 
 pub async fn policy() -> Response {

@@ -58,11 +58,7 @@ pub async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Response
     listing(&api, None, query.as_deref())
 }
 
-pub async fn list_in(
-    State(api): State<Api>,
-    Path(namespace): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Response {
+pub async fn list_in(State(api): State<Api>, Path(namespace): Path<String>, RawQuery(query): RawQuery) -> Response {
     listing(&api, Some(&namespace), query.as_deref())
 }
 

@@ -145,11 +145,7 @@ pub async fn run(
     shared.sandbox.furnish(options)?;
     // Read and write: the pipe then never reports its end, however often tools open and close it.
     let control = pipe::OpenOptions::new().read_write(true).open_receiver(shared.sandbox.control())?;
-    let sshd = if options.real_sshd {
-        Sshd::prepare(&shared, &context.host_key, &shared.authorized)?
-    } else {
-        None
-    };
+    let sshd = if options.real_sshd { Sshd::prepare(&shared, &context.host_key, &shared.authorized)? } else { None };
     let serve = async {
         match sshd {
             Some(sshd) => sshd.serve(listener, life.clone()).await,

@@ -49,7 +49,8 @@ fn mounts(options: &RescueOptions) -> String {
         RescueRoot::Memory => "overlay / overlay rw,relatime,lowerdir=/rofs,upperdir=/cow 0 0\n".to_owned(),
         RescueRoot::Disk(name) => format!("/dev/{name}1 / ext4 rw,relatime 0 0\n/dev/{name}15 /boot/efi vfat rw 0 0\n"),
     };
-    let kernel = "proc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\nudev /dev devtmpfs rw 0 0\ntmpfs /run tmpfs rw 0 0\n";
+    let kernel =
+        "proc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\nudev /dev devtmpfs rw 0 0\ntmpfs /run tmpfs rw 0 0\n";
     let more: String = options.mounts.iter().map(|(device, at)| format!("{device} {at} ext4 rw 0 0\n")).collect();
     format!("{system}{kernel}{more}")
 }

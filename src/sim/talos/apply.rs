@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
 
 use super::{
-    boot, control_plane,
+    boot,
     config::Config,
+    control_plane,
     gate::{Note, caller},
     machine::Machine,
     state::Serving,
@@ -16,8 +17,7 @@ use crate::{
     sim::journal::Event,
     talos::version::TalosVersion,
     wire::machine::{
-        ApplyConfiguration, ApplyConfigurationRequest, ApplyConfigurationResponse,
-        apply_configuration_request::Mode,
+        ApplyConfiguration, ApplyConfigurationRequest, ApplyConfigurationResponse, apply_configuration_request::Mode,
     },
 };
 
@@ -257,7 +257,11 @@ fn obstacle(machine: &Machine, new: &Config) -> Option<String> {
 
 fn difference(machine: &Machine, new: &Config) -> String {
     let same = machine.boot(|boot| boot.config.as_ref().is_some_and(|old| old.text == new.text)) == Some(true);
-    if same { "No changes.".to_owned() } else { "Config diff:\n\n--- a\n+++ b\n@@ (shortened by the simulator) @@\n".to_owned() }
+    if same {
+        "No changes.".to_owned()
+    } else {
+        "Config diff:\n\n--- a\n+++ b\n@@ (shortened by the simulator) @@\n".to_owned()
+    }
 }
 
 fn journal(machine: &Machine, config: &Config, mode: Mode) {

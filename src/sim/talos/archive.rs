@@ -41,7 +41,10 @@ fn tar(name: &str, content: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, process::{Command, Stdio}};
+    use std::{
+        io::Write,
+        process::{Command, Stdio},
+    };
 
     use super::*;
 

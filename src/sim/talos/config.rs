@@ -100,7 +100,8 @@ impl Config {
         if dhcp || addresses.is_empty() {
             return None;
         }
-        if !addresses.iter().any(|address| address.split('/').next().and_then(|ip| ip.parse().ok()) == Some(private_ip)) {
+        if !addresses.iter().any(|address| address.split('/').next().and_then(|ip| ip.parse().ok()) == Some(private_ip))
+        {
             return Some(format!("{} is not the address of this machine in its subnet", addresses.join(", ")));
         }
         let routes = own.get("routes").and_then(|routes| routes.as_sequence()).unwrap_or_default();
@@ -146,8 +147,24 @@ fn is_empty(node: &crate::talos::machine_config::yaml::Node) -> bool {
 }
 
 const IMMEDIATE: &[&str] = &[
-    "ca", "acceptedCAs", "time", "certSANs", "install", "network", "sysfs", "sysctls", "logging", "controlPlane",
-    "kubelet", "kernel", "registries", "pods", "seccompProfiles", "nodeLabels", "nodeAnnotations", "nodeTaints",
+    "ca",
+    "acceptedCAs",
+    "time",
+    "certSANs",
+    "install",
+    "network",
+    "sysfs",
+    "sysctls",
+    "logging",
+    "controlPlane",
+    "kubelet",
+    "kernel",
+    "registries",
+    "pods",
+    "seccompProfiles",
+    "nodeLabels",
+    "nodeAnnotations",
+    "nodeTaints",
     "features",
 ];
 

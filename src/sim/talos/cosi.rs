@@ -21,9 +21,9 @@ use super::{
     spec::{Spec, Value, text},
 };
 use crate::wire::cosi::{
-    CreateRequest, CreateResponse, DestroyRequest, DestroyResponse, Event, EventType, GetRequest, GetResponse, ListRequest,
-    ListResponse, Metadata, Resource as WireResource, Spec as WireSpec, UpdateRequest, UpdateResponse, WatchRequest,
-    WatchResponse, state_server::State,
+    CreateRequest, CreateResponse, DestroyRequest, DestroyResponse, Event, EventType, GetRequest, GetResponse,
+    ListRequest, ListResponse, Metadata, Resource as WireResource, Spec as WireSpec, UpdateRequest, UpdateResponse,
+    WatchRequest, WatchResponse, state_server::State,
 };
 
 /// The service of one node.
@@ -38,7 +38,10 @@ impl State for Cosi {
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         let roles = caller(&request);
-        Note::set(&request, format!("{}({}/{})", request.get_ref().r#type, request.get_ref().namespace, request.get_ref().id));
+        Note::set(
+            &request,
+            format!("{}({}/{})", request.get_ref().r#type, request.get_ref().namespace, request.get_ref().id),
+        );
         let GetRequest { namespace, r#type: kind, id, .. } = request.into_inner();
         allowed(&self.0, &namespace, &kind, &roles)?;
         match snapshot(&self.0, &namespace, &kind).remove(&id) {
@@ -63,7 +66,9 @@ impl State for Cosi {
         allowed(&self.0, &request.namespace, &request.r#type, &roles)?;
         let options = request.options.clone().unwrap_or_default();
         if request.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
-            return Err(Status::unimplemented("bootstrap contents and label queries are not supported for single resources"));
+            return Err(Status::unimplemented(
+                "bootstrap contents and label queries are not supported for single resources",
+            ));
         }
         let (sender, receiver) = mpsc::channel(16);
         let watch = Watch { machine: Arc::clone(&self.0), request, seen: BTreeMap::new(), sender };
@@ -206,8 +211,11 @@ impl Watch {
                 None => vec![event(EventType::Destroyed, Some(self.tombstone(id)), None)],
             }),
             None if bootstrap => {
-                let mut events: Vec<_> =
-                    self.seen.values().map(|resource| event(EventType::Created, Some(resource.clone()), None)).collect();
+                let mut events: Vec<_> = self
+                    .seen
+                    .values()
+                    .map(|resource| event(EventType::Created, Some(resource.clone()), None))
+                    .collect();
                 if self.request.api_version >= 1 {
                     events.push(event(EventType::Bootstrapped, None, None));
                 }

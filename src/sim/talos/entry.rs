@@ -29,9 +29,8 @@ pub fn entry_of_installer(catalog: &Catalog, image: &str) -> Result<BootEntry, S
     if let Ok(reference) = image.parse::<InstallerReference>() {
         let id = reference.schematic.to_string();
         let platform = reference.platform.as_str();
-        let recipe = catalog
-            .recipe(&id, &reference.version.to_string(), platform, "arm64")
-            .map_err(|_| not_found(image))?;
+        let recipe =
+            catalog.recipe(&id, &reference.version.to_string(), platform, "arm64").map_err(|_| not_found(image))?;
         return entry_of_image(catalog, &recipe).ok_or_else(|| not_found(image));
     }
     let (name, tag, _) = split_reference(image);
@@ -73,7 +72,8 @@ fn extensions(catalog: &Catalog, schematic: &str, version: &TalosVersion) -> Opt
         name: "schematic".to_owned(),
         version: schematic.to_owned(),
         author: "Image Factory (https://factory.talos.dev)".to_owned(),
-        description: "Virtual extension which specifies the schematic of the image built with Image Factory.".to_owned(),
+        description: "Virtual extension which specifies the schematic of the image built with Image Factory."
+            .to_owned(),
         extra: known.canonical(),
     });
     Some(extensions)

@@ -40,7 +40,11 @@ async fn tailscale(machine: &Machine) {
         if machine.boot(|boot| boot.id.clone()) != boot_id {
             return;
         }
-        machine.service("ext-tailscale", "Running", "Started task ext-tailscale (PID 2214) for container ext-tailscale");
+        machine.service(
+            "ext-tailscale",
+            "Running",
+            "Started task ext-tailscale (PID 2214) for container ext-tailscale",
+        );
         machine.take(machine.world.timings.tailscale).await;
         match machine.boot(|boot| log_in(boot, &machine.world.cluster)) {
             Some(Ok(())) => {
@@ -84,9 +88,8 @@ fn log_in(boot: &Boot, cluster: &Cluster) -> Result<(), String> {
         AuthKey::Used => return Err("invalid key: API key kSIM0000CNTRL not valid".to_owned()),
         AuthKey::Accepted => {}
     }
-    let tags = value("TS_EXTRA_ARGS").and_then(|arguments| {
-        arguments.split_whitespace().find_map(|word| word.strip_prefix("--advertise-tags="))
-    });
+    let tags = value("TS_EXTRA_ARGS")
+        .and_then(|arguments| arguments.split_whitespace().find_map(|word| word.strip_prefix("--advertise-tags=")));
     match tags {
         Some(tags) if !switches.tags_permitted => {
             Err(format!("requested tags [{}] are invalid or not permitted", tags.replace(',', " ")))
@@ -101,9 +104,11 @@ pub fn has_route(boot: &Boot, cluster: &Cluster) -> bool {
     if !switches.behind_tailscale {
         return true;
     }
-    let accepts = environment(boot)
-        .iter()
-        .any(|pair| pair.starts_with("TS_EXTRA_ARGS=") && pair.contains("--accept-routes") && !pair.contains("--accept-routes=false"));
+    let accepts = environment(boot).iter().any(|pair| {
+        pair.starts_with("TS_EXTRA_ARGS=")
+            && pair.contains("--accept-routes")
+            && !pair.contains("--accept-routes=false")
+    });
     boot.tailscale_up && accepts && switches.routes_advertised
 }
 

@@ -81,9 +81,8 @@ fn decode<T: Message + Default>(bytes: &[u8]) -> Result<T, Status> {
 }
 
 fn only_control_planes(machine: &Machine, what: &str) -> Result<(), Status> {
-    let (control_plane, newer) = machine
-        .boot(|boot| (boot.is_control_plane(), boot.entry.version.minor_pair() >= (1, 13)))
-        .unwrap_or_default();
+    let (control_plane, newer) =
+        machine.boot(|boot| (boot.is_control_plane(), boot.entry.version.minor_pair() >= (1, 13))).unwrap_or_default();
     match (control_plane, newer) {
         (true, _) => Ok(()),
         (false, false) if what == "client configuration" => {

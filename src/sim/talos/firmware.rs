@@ -1,10 +1,6 @@
 //! What the firmware and the boot loader make of the disk.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-};
+use std::{fs::File, io, os::unix::fs::FileExt};
 
 use sha2::{Digest, Sha256};
 

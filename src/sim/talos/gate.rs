@@ -112,17 +112,14 @@ async fn before(machine: &Machine, path: &str, peer: &Peer, request: &mut Reques
     // A connection from maintenance mode is cut when the mode ends, so the peer knows.
     let maintenance = peer.maintenance;
     let roles = if maintenance { Roles::reader() } else { peer.roles.clone() };
-    let route = if maintenance {
-        Route::Local
-    } else {
-        routing::route(machine, path, request.headers(), &version)?
-    };
+    let route = if maintenance { Route::Local } else { routing::route(machine, path, request.headers(), &version)? };
     is_served(path, &version, maintenance)?;
     let own_server = maintenance && !version.maintenance_serves_apid();
     let for_readers = version.maintenance_serves_apid()
         && matches!(path, "/machine.MachineService/ApplyConfiguration" | "/storage.StorageService/BlockDeviceWipe");
-    if !own_server && !(for_readers && roles.any(&["os:admin", "os:operator", "os:reader"])) && !roles::may_call(path, &roles)
-    {
+    let reads = for_readers && roles.any(&["os:admin", "os:operator", "os:reader"]);
+    let allowed = own_server || reads || roles::may_call(path, &roles);
+    if !allowed {
         return Err(Status::permission_denied("not authorized"));
     }
     request.extensions_mut().insert(roles);

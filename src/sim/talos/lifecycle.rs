@@ -58,7 +58,8 @@ impl LifecycleService for Lifecycle {
         let machine = Arc::clone(&self.0);
         tokio::spawn(async move {
             // Fragments, not lines: the real server reads the installer's output 512 bytes at a time.
-            for fragment in ["2026/01/01 00:00:00 running Talos inst", "aller v1\n2026/01/01 00:00:01 inst", "alling\n"] {
+            for fragment in ["2026/01/01 00:00:00 running Talos inst", "aller v1\n2026/01/01 00:00:01 inst", "alling\n"]
+            {
                 let _ = sender.send(Ok(message(fragment))).await;
             }
             let code = match upgrade::install(&machine, &image, entry).await {

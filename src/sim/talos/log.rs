@@ -121,9 +121,8 @@ pub struct ServiceStateEvent {
 impl ServiceStateEvent {
     /// The event of a service that moved to a state.
     pub fn new(service: &str, state: &str, message: &str) -> Self {
-        const STATES: [&str; 9] = [
-            "Initialized", "Preparing", "Waiting", "Running", "Stopping", "Finished", "Failed", "Skipped", "Starting",
-        ];
+        const STATES: [&str; 9] =
+            ["Initialized", "Preparing", "Waiting", "Running", "Stopping", "Finished", "Failed", "Skipped", "Starting"];
         let action = STATES.iter().position(|known| *known == state).unwrap_or_default();
         Self { service: service.to_owned(), action: action as i32, message: message.to_owned() }
     }
@@ -164,7 +163,8 @@ mod tests {
         let logs = Logs::default();
         logs.kernel(OffsetDateTime::UNIX_EPOCH, "service[apid](Waiting): Waiting for api certificates");
         let (lines, _) = logs.read(KERNEL);
-        let expected = "user: warning: [1970-01-01T00:00:00Z]: [talos] service[apid](Waiting): Waiting for api certificates";
+        let expected =
+            "user: warning: [1970-01-01T00:00:00Z]: [talos] service[apid](Waiting): Waiting for api certificates";
         assert_eq!(lines.expect("a log"), [expected]);
     }
 }

@@ -21,10 +21,10 @@ use crate::wire::{
     machine::{
         ApplyConfigurationRequest, ApplyConfigurationResponse, BootstrapRequest, BootstrapResponse, DmesgRequest,
         EtcdMember, EtcdMemberListRequest, EtcdMemberListResponse, EtcdMembers, Event, EventsRequest, FeaturesInfo,
-        Hostname, HostnameResponse, LogsRequest, PlatformInfo, ReadRequest, RebootRequest, RebootResponse, ResetRequest,
-        ResetResponse, ServiceEvent, ServiceEvents, ServiceHealth, ServiceInfo, ServiceList, ServiceListResponse,
-        ShutdownRequest, ShutdownResponse, SystemStat, SystemStatResponse, UpgradeRequest, UpgradeResponse, Version,
-        VersionInfo, VersionResponse, machine_service_server::MachineService,
+        Hostname, HostnameResponse, LogsRequest, PlatformInfo, ReadRequest, RebootRequest, RebootResponse,
+        ResetRequest, ResetResponse, ServiceEvent, ServiceEvents, ServiceHealth, ServiceInfo, ServiceList,
+        ServiceListResponse, ShutdownRequest, ShutdownResponse, SystemStat, SystemStatResponse, UpgradeRequest,
+        UpgradeResponse, Version, VersionInfo, VersionResponse, machine_service_server::MachineService,
     },
 };
 

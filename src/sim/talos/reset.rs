@@ -44,7 +44,8 @@ pub fn shutdown(
 pub fn reset(machine: &Arc<Machine>, request: Request<ResetRequest>) -> Result<Response<ResetResponse>, Status> {
     let request = {
         let wiped = labels(request.get_ref());
-        let words = format!("graceful={}, reboot={}, wipe={wiped:?}", request.get_ref().graceful, request.get_ref().reboot);
+        let words =
+            format!("graceful={}, reboot={}, wipe={wiped:?}", request.get_ref().graceful, request.get_ref().reboot);
         Note::set(&request, words);
         request.into_inner()
     };
@@ -65,8 +66,7 @@ pub fn reset(machine: &Arc<Machine>, request: Request<ResetRequest>) -> Result<R
         )));
     }
     let actor_id = new_actor();
-    let single = machine.look(|state| state.disk.etcd)
-        && machine.boot(|boot| boot.is_control_plane()) == Some(true);
+    let single = machine.look(|state| state.disk.etcd) && machine.boot(|boot| boot.is_control_plane()) == Some(true);
     if request.graceful && single {
         // The etcd leave task of a single member fails, and a failed sequence reboots the node.
         let words = "error running phase 6 in reset sequence: task 1/1: failed, failed to leave cluster: etcdserver: \
@@ -75,11 +75,7 @@ pub fn reset(machine: &Arc<Machine>, request: Request<ResetRequest>) -> Result<R
         boot::reboot_soon(machine, "reboot", actor_id.clone());
     } else {
         wipe(machine, &request);
-        let wish = if request.reboot {
-            Wish::Reboot("reset".to_owned())
-        } else {
-            Wish::PowerOff("reset".to_owned())
-        };
+        let wish = if request.reboot { Wish::Reboot("reset".to_owned()) } else { Wish::PowerOff("reset".to_owned()) };
         leave(machine, "reset", Stage::Resetting, actor_id.clone(), wish);
     }
     Ok(Response::new(ResetResponse { messages: vec![Reset { metadata: None, actor_id }] }))

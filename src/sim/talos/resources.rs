@@ -67,7 +67,17 @@ pub fn kinds(version: &TalosVersion) -> impl Iterator<Item = &'static Kind> {
 
 /// The namespaces that exist.
 pub const NAMESPACES: [&str; 12] = [
-    "cluster", "config", "controlplane", "cri", "etcd", "files", "hardware", "k8s", "meta", "network", "runtime",
+    "cluster",
+    "config",
+    "controlplane",
+    "cri",
+    "etcd",
+    "files",
+    "hardware",
+    "k8s",
+    "meta",
+    "network",
+    "runtime",
     "secrets",
 ];
 
@@ -86,9 +96,7 @@ pub fn all(machine: &Machine) -> Vec<Resource> {
         config(&mut list, state, boot);
         cluster(&mut list, machine, boot, &state.disk);
     });
-    list.0.retain(|resource| {
-        machine.boot(|boot| kind(resource.kind, &boot.entry.version).is_some()) == Some(true)
-    });
+    list.0.retain(|resource| machine.boot(|boot| kind(resource.kind, &boot.entry.version).is_some()) == Some(true));
     list.0
 }
 
@@ -247,12 +255,17 @@ fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
 fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], hostname: &str) {
     let mut network = |kind, id: &str, fields| list.add("network", kind, id, fields);
     let ready = |number, key| (number, key, Value::Bool(true));
-    let status =
-        vec![ready(1, "addressReady"), ready(2, "connectivityReady"), ready(3, "hostnameReady"), ready(4, "etcFilesReady")];
+    let status = vec![
+        ready(1, "addressReady"),
+        ready(2, "connectivityReady"),
+        ready(3, "hostnameReady"),
+        ready(4, "etcFilesReady"),
+    ];
     network("NetworkStatuses.net.talos.dev", "status", status);
     let fields = vec![(1, "hostname", text(hostname)), (2, "domainname", text(""))];
     network("HostnameStatuses.net.talos.dev", "hostname", fields);
-    let prefixes: Vec<IpNet> = addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
+    let prefixes: Vec<IpNet> =
+        addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
     for id in ["default", "current", "accumulative", "routed"] {
         let taken = if id == "default" { 1 } else { prefixes.len() };
         let values = prefixes.iter().take(taken).map(|net| Value::Prefix(*net)).collect();

@@ -31,12 +31,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::Connected};
 
-use super::{
-    gate,
-    machine::Machine,
-    roles::Roles,
-    state::Serving,
-};
+use super::{gate, machine::Machine, roles::Roles, state::Serving};
 use crate::sim::{cut::Cut, fault::Fault, journal::Event};
 
 const GRACE: Duration = Duration::from_millis(10);
@@ -120,12 +115,7 @@ async fn accept(machine: Arc<Machine>, listener: TcpListener, epoch: Epoch) {
 }
 
 /// The handshake of one connection.
-async fn greet(
-    machine: Arc<Machine>,
-    stream: TcpStream,
-    sender: mpsc::Sender<io::Result<Connection>>,
-    epoch: Epoch,
-) {
+async fn greet(machine: Arc<Machine>, stream: TcpStream, sender: mpsc::Sender<io::Result<Connection>>, epoch: Epoch) {
     if machine.strike(|f| matches!(f, Fault::HalfOpen).then_some(())).is_some() {
         epoch.cut.cancelled().await;
         return drop(stream);

@@ -151,7 +151,8 @@ fn yaml_value(value: &Value) -> Emit {
 /// A literal block scalar as go-yaml writes one at the top level.
 fn literal(text: &str) -> String {
     let header = if text.ends_with('\n') { "|" } else { "|-" };
-    let body: String = text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
+    let body: String =
+        text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
     format!("{header}\n{body}")
 }
 

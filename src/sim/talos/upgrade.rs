@@ -23,8 +23,7 @@ pub async fn upgrade(
 ) -> Result<Response<UpgradeResponse>, Status> {
     let UpgradeRequest { image, preserve, stage, force, .. } = request.get_ref().clone();
     Note::set(&request, format!("image={image}, preserve={preserve}, stage={stage}, force={force}"));
-    let version =
-        machine.boot(|boot| boot.entry.version.clone()).ok_or_else(|| Status::unavailable("no system"))?;
+    let version = machine.boot(|boot| boot.entry.version.clone()).ok_or_else(|| Status::unavailable("no system"))?;
     machine.say(&format!("validating {image:?}"));
     machine.take(machine.world.timings.pull).await;
     let entry = entry_of_installer(&machine.world.catalog, &image)
@@ -55,7 +54,9 @@ pub async fn upgrade(
 async fn sequence(machine: &Machine, image: &str, entry: BootEntry, actor: &str) {
     machine.sequence("upgrade", sequence_event::Action::Start, None, actor);
     machine.stage(Stage::Upgrading);
-    for (phase, task) in [("drain", "cordonAndDrainNode"), ("cleanup", "removeAllPods"), ("unmount", "unmountPodMounts")] {
+    for (phase, task) in
+        [("drain", "cordonAndDrainNode"), ("cleanup", "removeAllPods"), ("unmount", "unmountPodMounts")]
+    {
         machine.phase(phase, task, actor);
     }
     machine.phase("stopServices", "stopServicesForUpgrade", actor);

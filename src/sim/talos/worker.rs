@@ -115,12 +115,16 @@ fn may_register(machine: &Machine, config: &Config) -> Result<(), String> {
     let cluster = &machine.world.cluster;
     let token = config.text_at("cluster.token").unwrap_or_default();
     if token != *cluster.secrets().bootstrap_token.expose() {
-        return Err("E bootstrap.go: failed to run Kubelet: cannot create certificate signing request: Unauthorized".into());
+        return Err(
+            "E bootstrap.go: failed to run Kubelet: cannot create certificate signing request: Unauthorized".into()
+        );
     }
     let ca = config.text_at("cluster.ca.crt").unwrap_or_default();
     let ca = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, ca).unwrap_or_default();
     if !same_certificate(&String::from_utf8_lossy(&ca), cluster.kubernetes().certificate_pem()) {
-        return Err("E reflector.go: tls: failed to verify certificate: x509: certificate signed by unknown authority".into());
+        return Err(
+            "E reflector.go: tls: failed to verify certificate: x509: certificate signed by unknown authority".into()
+        );
     }
     Ok(())
 }
@@ -149,9 +153,13 @@ fn node_object(machine: &Machine, config: &Config, name: String) -> NodeObject {
         internal_ip: node_ip(machine, config),
         unschedulable: false,
         ready: false,
-        labels: [("kubernetes.io/hostname", name.as_str()), (arch, &machine.hardware.arch), ("kubernetes.io/os", "linux")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        labels: [
+            ("kubernetes.io/hostname", name.as_str()),
+            (arch, &machine.hardware.arch),
+            ("kubernetes.io/os", "linux"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
         annotations: [("extensions.talos.dev/schematic".to_owned(), String::new())].into(),
         taints: Vec::new(),
         created: OffsetDateTime::now_utc(),

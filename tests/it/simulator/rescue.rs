@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use talosoci::sim::{
-    BootVerdict, DiskContent, Event, Fault, NodeOptions, RescueOptions, RescueRoot, SimNode, SshKeys, World,
+    BootVerdict, DiskContent, Entry, Event, Fault, NodeOptions, RescueOptions, RescueRoot, SimNode, SshKeys, World,
 };
 
 use super::{
@@ -15,7 +15,12 @@ use super::{
 };
 
 async fn host(world: &World, rescue: RescueOptions) -> (SimNode, Shell) {
-    let node = world.add_node(NodeOptions { rescue, ..NodeOptions::default() }).await.expect("a node");
+    named_host(world, "cloudbox2", rescue).await
+}
+
+async fn named_host(world: &World, name: &str, rescue: RescueOptions) -> (SimNode, Shell) {
+    let options = NodeOptions { rescue, name: name.to_owned(), ..NodeOptions::default() };
+    let node = world.add_node(options).await.expect("a node");
     let listening = async {
         loop {
             if let Some(shell) = Shell::log_in(world, &node, "root").await {
@@ -63,8 +68,10 @@ async fn a_busy_root_disk_shows_in_mounts_holders_and_swaps() {
     };
     let (_node, shell) = host(&world, rescue).await;
     let output = shell
-        .run("sed -n 's# / .*##p' /proc/mounts; ls /sys/class/block/sda/holders; sed 1d /proc/swaps | cut -d' ' -f1; \
-              blockdev --rereadpt /dev/sda 2>&1; dd if=/dev/zero of=/dev/sda count=1 2>&1")
+        .run(
+            "sed -n 's# / .*##p' /proc/mounts; ls /sys/class/block/sda/holders; sed 1d /proc/swaps | cut -d' ' -f1; \
+              blockdev --rereadpt /dev/sda 2>&1; dd if=/dev/zero of=/dev/sda count=1 2>&1",
+        )
         .await;
     let expected = "/dev/sda1\ndm-0\n/dev/sda2\nblockdev: ioctl error on BLKRRPART: Device or resource busy\n\
                     dd: failed to open '/dev/sda': Read-only file system\n";
@@ -81,7 +88,10 @@ async fn only_the_right_key_and_name_log_in_and_only_root_writes() {
     let output = ubuntu.run("id -u; sudo -n true; dd if=/dev/zero of=/dev/sda count=1").await;
     assert_eq!(output.stdout, "1000\n");
     let refused = "sudo: a password is required\ndd: failed to open '/dev/sda': Permission denied\n";
-    assert_eq!((output.status, output.stderr.replace(": Permission denied: Permission denied", ": Permission denied")), (Some(1), refused.to_owned()));
+    assert_eq!(
+        (output.status, output.stderr.replace(": Permission denied: Permission denied", ": Permission denied")),
+        (Some(1), refused.to_owned())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +100,13 @@ async fn the_metadata_service_answers_as_in_the_cloud() {
     let (node, shell) = host(&world, RescueOptions::default()).await;
     let ask = "curl -s -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer Oracle'";
     let base = "http://169.254.169.254/opc/v2/instance";
-    let output = shell.run(&format!("{ask} {base}/metadata/user_data; curl -s -o /dev/null -w '%{{http_code}}\\n' {base}/")).await;
+    let output = shell
+        .run(&format!("{ask} {base}/metadata/user_data; curl -s -o /dev/null -w '%{{http_code}}\\n' {base}/"))
+        .await;
     assert_eq!(output.stdout, "404\n403\n");
     node.set_user_data(Some(STANDARD.encode("#cloud-config\n")));
-    let output = shell.run(&format!("curl -s -H 'Authorization: Bearer Oracle' {base}/metadata/user_data | base64 -d")).await;
+    let output =
+        shell.run(&format!("curl -s -H 'Authorization: Bearer Oracle' {base}/metadata/user_data | base64 -d")).await;
     assert_eq!(output.stdout, "#cloud-config\n");
 }
 
@@ -101,7 +114,8 @@ async fn the_metadata_service_answers_as_in_the_cloud() {
 async fn the_disk_neither_grows_nor_shrinks_and_faults_strike_it() {
     let world = world().await;
     let disk_bytes = 8 << 20;
-    let (node, shell) = host(&world, RescueOptions { disk_bytes, content: DiskContent::Blank, ..RescueOptions::default() }).await;
+    let (node, shell) =
+        host(&world, RescueOptions { disk_bytes, content: DiskContent::Blank, ..RescueOptions::default() }).await;
     let output = shell.run("dd if=/dev/zero of=/dev/sda bs=1M count=9 2>&1 | head -1; wc -c </dev/sda").await;
     assert_eq!(output.stdout, "dd: error writing '/dev/sda': No space left on device\n8388608\n", "{}", output.stderr);
     world.fault(None, Fault::DiskFull { at: 1 << 20 }, 1);
@@ -139,17 +153,12 @@ async fn zeros_that_were_not_written_show_on_a_disk_that_had_another_life() {
     let id = world.register_schematic(TAILSCALE).expect("a schematic");
     let url = format!("{}/image/{id}/v1.12.2/oracle-arm64.raw.xz", world.factory_url());
     for (content, boots) in [(DiskContent::Blank, true), (DiskContent::OldSystem, false)] {
-        let (node, shell) = host(&world, RescueOptions { content, ..RescueOptions::default() }).await;
-        let seen = world.journal().len();
+        let name = format!("{content:?}").to_lowercase();
+        let (_node, shell) = named_host(&world, &name, RescueOptions { content, ..RescueOptions::default() }).await;
         shell.run(&format!("curl -sf {url} | xzcat | dd of=/dev/sda bs=64K iflag=fullblock conv=sparse; reboot")).await;
-        let verdict = world.journal_book().wait_for(DEADLINE, |entry| matches!(entry.event, Event::Boot(_))).await;
-        let _ = verdict.expect("a boot");
-        let last = world.journal().into_iter().skip(seen).find_map(|entry| match entry.event {
-            Event::Boot(verdict) => Some(verdict),
-            _ => None,
-        });
-        assert_eq!(matches!(last, Some(BootVerdict::Flashed { .. })), boots, "{}", story(&world));
-        drop(node);
+        let own = |entry: &Entry| entry.node.as_ref() == Some(&name) && matches!(entry.event, Event::Boot(_));
+        let Event::Boot(verdict) = wait(&world, own).await.event else { unreachable!("asked for a boot") };
+        assert_eq!(matches!(verdict, BootVerdict::Flashed { .. }), boots, "{}", story(&world));
     }
 }
 
@@ -195,6 +204,7 @@ async fn tools_that_are_missing_are_not_found() {
     let world = world().await;
     let missing_tools = vec!["curl".to_owned(), "blockdev".to_owned()];
     let (_node, shell) = host(&world, RescueOptions { missing_tools, ..RescueOptions::default() }).await;
-    let output = shell.run("PATH=$PATH:/usr/sbin:/sbin; command -v curl blockdev; command -v dd >/dev/null && echo dd").await;
+    let output =
+        shell.run("PATH=$PATH:/usr/sbin:/sbin; command -v curl blockdev; command -v dd >/dev/null && echo dd").await;
     assert_eq!(output.stdout, "dd\n");
 }

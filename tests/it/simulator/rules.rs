@@ -245,7 +245,7 @@ async fn bootstrap_refuses_in_taloses_order_and_words() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bootstrap_is_not_available_before_the_cri() {
     use talosoci::sim::{Timings, WorldOptions};
-    let timings = Timings { cri: Duration::from_secs(3), ..Timings::default() };
+    let timings = Timings { cri: Duration::from_secs(120), ..Timings::default() };
     let images = super::road::images();
     let world = World::start_with(WorldOptions { images, timings, ..WorldOptions::default() }).await.expect("a world");
     let node = flashed(&world, "v1.12.2").await;
@@ -305,7 +305,8 @@ async fn a_staged_configuration_shows_as_persistent_but_not_as_active() {
     let mut client = MachineServiceClient::new(channel.clone());
     client.apply_configuration(apply(Worker::of(&world).to_yaml(), Mode::Staged)).await.expect("staged");
     let kind = "MachineConfigs.config.talos.dev";
-    let active: String = serde_saphyr::from_str(&yaml(channel.clone(), "config", kind, "v1alpha1").await).expect("text");
+    let active: String =
+        serde_saphyr::from_str(&yaml(channel.clone(), "config", kind, "v1alpha1").await).expect("text");
     let stored: String = serde_saphyr::from_str(&yaml(channel, "config", kind, "persistent").await).expect("text");
     assert!(active.contains("type: controlplane") && stored.contains("type: worker"));
 }
@@ -320,9 +321,10 @@ async fn a_worker_has_no_api_until_trustd_answers_and_then_only_for_the_real_clu
         config: Some(Worker::of(&home).to_yaml()),
     };
     let node = home.add_node(NodeOptions { start, ..NodeOptions::default() }).await.expect("a node");
-    let refused = wait(&home, |entry| {
-        matches!(&entry.event, Event::JoinRefused { reason } if reason.contains("192.168.1.50:50001: i/o timeout"))
-    });
+    let refused = wait(
+        &home,
+        |entry| matches!(&entry.event, Event::JoinRefused { reason } if reason.contains("192.168.1.50:50001: i/o timeout")),
+    );
     refused.await;
     let closed = TcpStream::connect((node.host(), node.talos_port())).await.expect_err("closed");
     assert_eq!(closed.kind(), io::ErrorKind::ConnectionRefused);

@@ -12,7 +12,12 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{configs::TAILSCALE, road::{wait, world}, rules::joined, talos::DEADLINE};
+use super::{
+    configs::TAILSCALE,
+    road::{wait, world},
+    rules::joined,
+    talos::DEADLINE,
+};
 
 /// Status line, headers and body of one request.
 async fn http(world: &World, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, Vec<u8>) {

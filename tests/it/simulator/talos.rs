@@ -85,17 +85,14 @@ pub async fn server_certificate(node: &SimNode) -> Vec<u8> {
 
 /// Whether a call failed because its connection did.
 pub fn is_broken(status: &Status) -> bool {
-    matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown) && std::error::Error::source(status).is_some()
+    matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Unknown)
+        && std::error::Error::source(status).is_some()
 }
 
 /// Reads a resource.
 pub async fn get(channel: Channel, namespace: &str, kind: &str, id: &str) -> Result<Resource, Status> {
-    let request = GetRequest {
-        namespace: namespace.to_owned(),
-        r#type: kind.to_owned(),
-        id: id.to_owned(),
-        options: None,
-    };
+    let request =
+        GetRequest { namespace: namespace.to_owned(), r#type: kind.to_owned(), id: id.to_owned(), options: None };
     let response = StateClient::new(channel).get(request).await?;
     Ok(response.into_inner().resource.expect("a resource"))
 }

@@ -37,7 +37,11 @@ async fn every_reason_not_to_join_keeps_the_port_shut_and_says_why() {
     type Spoil = fn(&mut Worker, &mut Switches);
     let cases: [(&str, Spoil, &str); 9] = [
         ("token", |worker, _| worker.token = "aaaaaa.0123456789abcdef".into(), "Unauthenticated"),
-        ("endpoint", |worker, _| worker.endpoint = "https://192.168.1.99:6443".into(), "192.168.1.99:50001: i/o timeout"),
+        (
+            "endpoint",
+            |worker, _| worker.endpoint = "https://192.168.1.99:6443".into(),
+            "192.168.1.99:50001: i/o timeout",
+        ),
         ("authority", |worker, _| worker.ca = foreign(), "unknown authority"),
         ("trustd", |_, home| home.trustd_reachable = false, "50001: i/o timeout"),
         ("routes", |_, home| home.routes_advertised = false, "50001: i/o timeout"),
@@ -58,9 +62,7 @@ async fn every_reason_not_to_join_keeps_the_port_shut_and_says_why() {
         let mut config = Worker::of(&home);
         home.switch(|switches| spoil(&mut config, switches));
         let node = worker(&home, &config, TAILSCALE).await;
-        let refused = |entry: &talosoci::sim::Entry| {
-            matches!(&entry.event, Event::JoinRefused { reason } if reason.contains(words))
-        };
+        let refused = |entry: &talosoci::sim::Entry| matches!(&entry.event, Event::JoinRefused { reason } if reason.contains(words));
         wait(&home, refused).await;
         assert!(dial(&node, &admin(&home)).await.is_err(), "{name}: the port is open");
     }
@@ -77,9 +79,7 @@ async fn tailscale_says_in_its_own_words_why_it_is_down() {
         let home = world().await;
         home.switch(|switches| switches.auth_key = answer);
         let _node = worker(&home, &Worker::of(&home), TAILSCALE).await;
-        let down = |entry: &talosoci::sim::Entry| {
-            matches!(&entry.event, Event::Tailscale { up: false, detail } if detail.contains(words))
-        };
+        let down = |entry: &talosoci::sim::Entry| matches!(&entry.event, Event::Tailscale { up: false, detail } if detail.contains(words));
         wait(&home, down).await;
         home.switch(|switches| switches.auth_key = AuthKey::Accepted);
         wait(&home, |entry| entry.event == Event::Joined).await;
@@ -146,11 +146,8 @@ async fn the_guides_own_configuration_joins_and_a_wrong_address_in_it_does_not()
         let secrets = SecretsBundle::parse(&golden("talsecret.yaml")).expect("secrets");
         let home = World::start_with(WorldOptions { secrets: Some(secrets), ..WorldOptions::default() });
         let home = home.await.expect("a world");
-        let start = Start::Installed {
-            schematic: TAILSCALE.to_owned(),
-            version: "v1.12.2".to_owned(),
-            config: Some(config),
-        };
+        let start =
+            Start::Installed { schematic: TAILSCALE.to_owned(), version: "v1.12.2".to_owned(), config: Some(config) };
         let _node = home.add_node(NodeOptions { start, ..NodeOptions::default() }).await.expect("a node");
         let ended = |entry: &talosoci::sim::Entry| match &entry.event {
             Event::NodeObject { change } => change == "Ready",
@@ -237,7 +234,8 @@ async fn tailscale_without_its_configuration_keeps_a_bootstrapped_control_plane_
     let etcd = async {
         loop {
             let services = client.service_list(()).await.expect("services").into_inner().messages.remove(0).services;
-            let state = |id: &str| services.iter().find(|service| service.id == id).map(|service| service.state.clone());
+            let state =
+                |id: &str| services.iter().find(|service| service.id == id).map(|service| service.state.clone());
             if state("etcd").as_deref() == Some("Running") {
                 return (state("ext-tailscale"), services);
             }
@@ -246,7 +244,8 @@ async fn tailscale_without_its_configuration_keeps_a_bootstrapped_control_plane_
     };
     let (state, services) = timeout(DEADLINE, etcd).await.expect("etcd runs");
     assert_eq!(state.as_deref(), Some("Waiting"));
-    let last = services.iter().find(|s| s.id == "ext-tailscale").and_then(|s| s.events.as_ref()?.events.last().cloned());
+    let last =
+        services.iter().find(|s| s.id == "ext-tailscale").and_then(|s| s.events.as_ref()?.events.last().cloned());
     assert!(last.expect("an event").msg.starts_with("Waiting for "), "{}", story(&home));
     assert_eq!(node.stage(), "booting");
 
