@@ -32,7 +32,7 @@ pub fn schema() -> Schema {
 
 fn identity() -> Vec<Attribute> {
     vec![
-        Attribute::string("hostname").optional().computed().description(
+        Attribute::string("hostname").computed().optional().description(
             "Name of the node: lower-case letters, digits and hyphens. It becomes the Kubernetes node name. Where the \
              machine configuration leaves the name open, it is set; where it names another, that is an error. Default: the \
              name in the machine configuration.",
@@ -45,7 +45,7 @@ fn identity() -> Vec<Attribute> {
             .default(50000)
             .validate(within(1..=65535))
             .description("Port of the Talos API."),
-        Attribute::string("instance_id").optional().computed().use_state_for_unknown().description(
+        Attribute::string("instance_id").computed().optional().use_state_for_unknown().description(
             "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
         ),
         Attribute::string("reflash").optional().description(
