@@ -13,7 +13,7 @@ use crate::talos::secret::Secret;
 
 const OLD: &str = include_str!("../../../tests/golden/guide/expected-talhelper-3.0.45.yaml");
 const PAGE: &str = include_str!("../../../docs/guides/plan-checks.md");
-const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d457a6d9";
+const EMPTY: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 
 fn found(draft: &Draft) -> Vec<(&'static str, Severity)> {
     Parsed::of(draft, NOW).findings.iter().map(|finding| (finding.rule, finding.severity)).collect()

@@ -32,7 +32,7 @@ pub fn schema() -> Schema {
 
 fn identity() -> Vec<Attribute> {
     vec![
-        Attribute::string("hostname").optional().computed().description(
+        Attribute::string("hostname").computed().optional().description(
             "Name of the node: lower-case letters, digits and hyphens. It becomes the Kubernetes node name. Where the \
              machine configuration leaves the name open, it is set; where it names another, that is an error. Default: the \
              name in the machine configuration.",

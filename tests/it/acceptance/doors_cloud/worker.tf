@@ -16,11 +16,11 @@ variable "private_key" {
 }
 
 resource "talosoci_node" "this" {
-  hostname    = var.hostname
-  endpoint    = var.instance.public_ip
-  talos_port  = var.talos_port
-  image       = var.image
-  activation  = "auto"
+  hostname   = var.hostname
+  endpoint   = var.instance.public_ip
+  talos_port = var.talos_port
+  image      = var.image
+  activation = "auto"
 
   flash = {
     ssh = {
