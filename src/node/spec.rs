@@ -238,6 +238,8 @@ pub struct Parsed {
     pub image: Given<Image>,
     /// How the image comes onto the disk.
     pub flash: Given<Flash>,
+    /// Whether it does at all: known even while an address is not.
+    pub flashes: Given<bool>,
     /// How the extensions become active.
     pub activation: Activation,
     /// Its real configuration.
@@ -305,6 +307,7 @@ impl Parsed {
             activation,
             worker,
             credentials,
+            flashes: target::flashes(&draft.flash),
             kubeconfig: draft.kubeconfig.clone(),
             apply_mode,
             drain: draft.drain.value().copied().unwrap_or(true),

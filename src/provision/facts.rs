@@ -9,6 +9,8 @@ pub struct Facts {
     pub talos_version: String,
     /// Schematic that is active, if the image came from a Factory.
     pub schematic_id: Option<String>,
+    /// The schematic itself, as the Factory wrote it into the image.
+    pub schematic_yaml: Option<String>,
     /// Extensions that are active, by name and version, without the schematic's own entry.
     pub extensions: Vec<(String, String)>,
     /// Platform, such as `oracle`.
@@ -42,6 +44,7 @@ impl Facts {
             architecture: version.arch,
             platform: version.platform.map(|platform| platform.name),
             schematic_id: extensions.schematic().map(str::to_owned),
+            schematic_yaml: extensions.named(SCHEMATIC).map(|marker| marker.extra_info.clone()),
             extensions: extensions.real().map(|extension| (extension.name.clone(), extension.version.clone())).collect(),
             machine_uuid,
             node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
@@ -50,3 +53,7 @@ impl Facts {
         })
     }
 }
+
+/// Name of the entry that the Image Factory adds to every image; its version is the schematic id
+/// (siderolabs/image-factory v1.5.0 internal/artifacts/schematic.go).
+const SCHEMATIC: &str = "schematic";

@@ -1,6 +1,9 @@
 //! Phase join: the machine becomes a worker of the real cluster, and proves it.
 
+use std::sync::Mutex;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::client::kubernetes::Cluster;
 use crate::client::talos::{ApplyMode, ConfigSource, ErrorKind, MachineKind, Node, ResetOptions, TalosError, Trust};
@@ -13,8 +16,8 @@ use crate::provision::refresh::config_hash;
 use crate::provision::wait::{Limits, Look, bounded, until};
 use crate::provision::Job;
 
-/// Limit for handing the configuration over, before the machine reboots.
-const HANDOVER: Duration = Duration::from_secs(2 * 60);
+/// A machine that has not rebooted this long after the hand-over is asked again.
+const REPLY_LOST: Duration = Duration::from_secs(60);
 
 /// Hands the real configuration over and waits until every proof of the join holds.
 pub async fn run(job: &Job, seen: &Observation) -> Result<Facts, Cause> {
@@ -29,15 +32,13 @@ pub async fn run(job: &Job, seen: &Observation) -> Result<Facts, Cause> {
             wanted: format!("Talos {}, schematic {}", job.spec.image.talos_version, job.spec.image.schematic),
         });
     }
-    if matches!(seen, Observation::Temporary(_)) {
-        hand_over(job).await?;
-    }
+    let handover = HandOver::new(job);
     until(&limits, "the node to join its cluster", || async {
         match talos(job).await {
             Err(cause) => Look::Failed(cause),
             Ok(Observation::Joined) => joined(job, Configuration::MakeIt).await,
             Ok(Observation::Maintenance(running)) => direct.send(running.fingerprint.clone()).await,
-            Ok(Observation::Temporary(_)) => Look::Pending("still the temporary control plane, about to reboot".into()),
+            Ok(Observation::Temporary(_)) => handover.step().await,
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
             Ok(other) => Look::Pending(other.to_string()),
         }
@@ -77,22 +78,35 @@ impl Configuration {
 
 /// Stages the worker configuration and resets EPHEMERAL, which reboots into it. STAGED is the one mode that neither
 /// reboots on its own (1.12, 1.13: AUTO) nor locks us out before the reboot (1.14: AUTO) (DESIGN.md D6).
-async fn hand_over(job: &Job) -> Result<(), Cause> {
-    let limits = job.limits.within(HANDOVER);
-    until(&limits, "the hand-over to the worker configuration", || async {
-        match stage_and_reset(job).await {
-            Ok(()) => Look::Ready(()),
-            // The reply of the reset may be lost in the reboot that it starts: what is there then decides.
-            Err(error) if error.is_transient() => match talos(job).await {
-                Ok(Observation::Temporary(_)) => Look::Pending(chain(&error)),
-                Ok(_) => Look::Ready(()),
-                Err(cause) => Look::Failed(cause),
-            },
-            Err(error) => Look::Failed(Cause::Talos(error)),
+struct HandOver<'a> {
+    job: &'a Job,
+    done: Mutex<Option<Instant>>,
+}
+
+impl<'a> HandOver<'a> {
+    fn new(job: &'a Job) -> Self {
+        Self { job, done: Mutex::new(None) }
+    }
+
+    /// Hands over, again only when an earlier reset seems to be lost.
+    async fn step<T>(&self) -> Look<T, Cause> {
+        let done = *self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if done.is_some_and(|at| at.elapsed() < REPLY_LOST) {
+            return Look::Pending("the worker configuration is staged; about to reboot into it".into());
         }
-    })
-    .await
-    .map_err(Cause::ended)
+        match stage_and_reset(self.job).await {
+            Ok(()) => {
+                *self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+                Look::Pending("the worker configuration was staged, and the reboot requested".into())
+            }
+            // A refusal in words is final. All else may be the reboot itself, in the middle of a conversation or since the
+            // last look: the next look shows what is there.
+            Err(error) if matches!(error.kind(), ErrorKind::Rpc(_)) && !error.is_transient() && !error.may_have_taken_effect() => {
+                Look::Failed(Cause::Talos(error))
+            }
+            Err(error) => Look::Pending(chain(&error)),
+        }
+    }
 }
 
 async fn stage_and_reset(job: &Job) -> Result<(), TalosError> {

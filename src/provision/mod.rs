@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::cache::ImageCache;
 use crate::client::factory::Factory;
 use crate::client::talos::Address;
-use crate::node::spec::{Activation, NodeSpec};
+use crate::node::spec::{Activation, Flash, NodeSpec};
 use crate::node::temporary::Temporary;
 use crate::provision::diagnose::diagnose;
 use crate::provision::error::{Cause, Failure, chain};
@@ -145,7 +145,7 @@ type Step<T = String> = Result<T, Cause>;
 /// Runs the phases of a create. On failure nothing needs to be undone: the next run goes on from what it sees.
 pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
     let job = &job.watched();
-    let mut phases = sequence(&job.spec.flash, job.spec.activation);
+    let mut phases = sequence(matches!(job.spec.flash, Flash::Ssh(_)), job.spec.activation);
     let mut transcript = Transcript::of(&phases).told_to(&job.limits.journal);
     let first = phases[0];
     let mut seen = observe::first(job).await.map_err(|cause| fail(job, first, cause, &transcript))?;

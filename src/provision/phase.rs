@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::node::spec::{Activation, Flash};
+use crate::node::spec::Activation;
 
 /// One phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +49,8 @@ impl fmt::Display for Phase {
 
 /// The phases of a create, in order. With activation `auto` the three of the temporary control plane are run only if
 /// the extensions turn out not to be active in maintenance mode, which a Factory image never needs.
-pub fn sequence(flash: &Flash, activation: Activation) -> Vec<Phase> {
-    let mut phases = match flash {
-        Flash::Ssh(_) => vec![Phase::Image, Phase::Flash, Phase::Boot],
-        Flash::None => vec![Phase::Boot],
-    };
+pub fn sequence(flashes: bool, activation: Activation) -> Vec<Phase> {
+    let mut phases = if flashes { vec![Phase::Image, Phase::Flash, Phase::Boot] } else { vec![Phase::Boot] };
     if activation == Activation::Upgrade {
         phases.extend([Phase::Configure, Phase::Bootstrap, Phase::Upgrade]);
     }
@@ -67,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_runs_talos_already_is_not_flashed() {
-        let names = |activation| sequence(&Flash::None, activation).iter().map(|p| p.name()).collect::<Vec<_>>();
+        let names = |activation| sequence(false, activation).iter().map(|p| p.name()).collect::<Vec<_>>();
         assert_eq!(names(Activation::Upgrade), ["boot", "configure", "bootstrap", "upgrade", "join"]);
         assert_eq!(names(Activation::None), ["boot", "join"]);
     }

@@ -231,6 +231,16 @@ fn sha256(given: &Given<String>, findings: &mut Findings) -> Given<String> {
 }
 
 /// `installed` is the disk that the configuration says Talos lies on: the one to flash, unless another is named.
+/// Whether the disk is written.
+pub(super) fn flashes(given: &Given<FlashDraft>) -> Given<bool> {
+    match given {
+        Given::Value(draft) if draft.method.is_unknown() => Given::Unknown,
+        Given::Value(draft) => Given::Value(draft.method.value().is_none_or(|method| method == "ssh")),
+        Given::Unknown => Given::Unknown,
+        Given::Absent => Given::Absent,
+    }
+}
+
 pub(super) fn flash(given: &Given<FlashDraft>, installed: &Given<String>, endpoint: &Given<Endpoint>, findings: &mut Findings) -> Given<Flash> {
     let draft = match given {
         Given::Unknown => return Given::Unknown,

@@ -11,6 +11,7 @@ use crate::provision::facts::Facts;
 use crate::provision::refresh::{self, Found};
 use crate::talos::image::{Architecture, InstallerReference, disk_image_url, registry_of};
 use crate::talos::machine_config::{HashOptions, MachineConfig, MachineType};
+use crate::talos::schematic::{Schematic, SchematicId};
 use crate::talos::secret::Secret;
 use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
 use crate::tfplugin::value::Value;
@@ -133,6 +134,7 @@ fn found(
                 ("schematic_id", image.schematic.to_string().into()),
                 ("url", image.url.as_ref().map_or(Value::Null, |url| url.as_str().into())),
                 ("installer", image.installer.to_string().into()),
+                ("schematic_yaml", image.schematic_yaml.as_deref().map_or(Value::Null, Value::from)),
             ]),
         );
     }
@@ -145,17 +147,23 @@ fn found(
 /// What the node runs, as `talosoci_image` of the provider's own Factory names it; `None` for an image that no Factory made.
 fn image(settings: &Settings, facts: &Facts) -> Option<Image> {
     let talos_version: crate::talos::version::TalosVersion = facts.talos_version.parse().ok()?;
-    let schematic: crate::talos::schematic::SchematicId = facts.schematic_id.as_deref()?.parse().ok()?;
+    let schematic: SchematicId = facts.schematic_id.as_deref()?.parse().ok()?;
     let factory = factory_url(settings.image_factory_url.value().map_or(IMAGE_FACTORY, String::as_str)).ok()?;
     let architecture: Architecture = facts.architecture.parse().unwrap_or(Architecture::Arm64);
     let platform = facts.platform.as_deref().unwrap_or("oracle");
     Some(Image {
         url: Some(disk_image_url(&factory, &schematic, &talos_version, platform, architecture, false)),
         installer: InstallerReference::new(registry_of(&factory), platform, false, schematic.clone(), talos_version.clone()),
+        // Only what hashes to the id that is active is the schematic that talosoci_image would name.
+        schematic_yaml: facts
+            .schematic_yaml
+            .as_deref()
+            .and_then(|yaml| Schematic::parse(yaml).ok())
+            .filter(|parsed| parsed.id() == schematic)
+            .map(|parsed| parsed.canonical()),
         talos_version,
         schematic,
         sha256: None,
-        schematic_yaml: None,
         unregistered: false,
     })
 }

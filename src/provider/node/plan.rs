@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::node::given::Given;
-use crate::node::spec::{Activation, ApplyMode, Flash, Image, Parsed};
+use crate::node::spec::{Activation, ApplyMode, Image, Parsed};
 use crate::provider::node::model;
 use crate::provider::node::remembered::Remembered;
 use crate::provision::foresee::apply_reboots;
@@ -176,13 +176,13 @@ fn name(parsed: &Parsed) -> Value {
 
 /// Steps of a create. Which of them `auto` needs on a machine that already runs Talos is only seen at apply.
 fn steps(parsed: &Parsed) -> Value {
-    let Some(flash) = parsed.flash.value() else {
+    let Some(flashes) = parsed.flashes.value().copied() else {
         return Value::Unknown;
     };
-    if parsed.activation == Activation::Auto && matches!(flash, Flash::None) {
+    if parsed.activation == Activation::Auto && !flashes {
         return Value::Unknown;
     }
-    Value::list(sequence(flash, parsed.activation).iter().map(|phase| phase.name()))
+    Value::list(sequence(flashes, parsed.activation).iter().map(|phase| phase.name()))
 }
 
 /// Steps of an update: each change maps to its cheapest action. `None` while something is unknown.

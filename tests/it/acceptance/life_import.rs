@@ -40,7 +40,7 @@ async fn what_an_import_cannot_know_is_noted_without_touching_the_node() {
     let Some(stage) = joined("v1.12.2").await else { return };
     let (host, port) = (stage.node.host(), stage.node.talos_port());
     add(&stage, &format!("instance_id = {:?}\n  reflash = \"1\"", stage.node.instance_id()));
-    stage.replace("main.tf", "{ method = \"none\" }", "{ disk = \"/dev/sda\", ssh = { private_key = var.ssh_private_key, host_key = var.ssh_host_key } }");
+    stage.replace("main.tf", "{ method = \"none\" }", "{ disk = \"/dev/sda\", ssh = { private_key = file(local.cloud.ssh.private_key_path), host_key = local.machine.host_key } }");
     stage.replace("main.tf", "machine_configuration_wo", "machine_configuration");
     let before = touched(&stage);
     imported(&stage, &format!("cloudbox2@{host}:{port}")).await.ok();

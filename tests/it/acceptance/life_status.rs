@@ -9,14 +9,14 @@ use super::stage::Stage;
 
 const STATUS: &str = "
 data \"talosoci_node_status\" \"cloudbox2\" {
-  endpoint   = var.endpoint
-  talos_port = var.talos_port
+  endpoint   = local.machine.host
+  talos_port = local.machine.talos_port
   hostname   = \"cloudbox2\"
 }
 
 data \"talosoci_image_versions\" \"v1_13\" {
   talos_version     = \"v1.13.9\"
-  image_factory_url = var.image_factory_url
+  image_factory_url = local.cloud.factory_url
 }
 
 output \"status\" { value = data.talosoci_node_status.cloudbox2 }

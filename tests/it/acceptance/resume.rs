@@ -14,7 +14,7 @@ fn refuse(method: &str) -> Fault {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_create_that_failed_in_any_phase_is_finished_by_the_next() {
     let cases = [
-        ("Flash", Fault::DiskFull { at: 8 << 20 }),
+        ("Flash", Fault::FlippedByte { at: 4 << 20 }),
         ("Configure", refuse("MachineService/ApplyConfiguration")),
         ("Bootstrap", refuse("MachineService/Bootstrap")),
         ("Upgrade", refuse("MachineService/Upgrade")),
