@@ -19,9 +19,6 @@ const FILES: &[&str] = &[
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto", "proto/talos"])?;
-    tonic_prost_build::configure()
-        .build_transport(false)
-        .bytes(".machine")
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().build_transport(false).bytes(".machine").compile_fds(descriptors)?;
     Ok(())
 }

@@ -76,7 +76,8 @@ fn run(name: &str, image: &Path) -> Result<Outcome> {
         let outcome = Outcome { seconds: start.elapsed().as_secs_f64(), bytes, peak_kib: 0 };
         return if status.success() { Ok(outcome) } else { Err("xz failed".into()) };
     }
-    let output = Command::new(env::current_exe()?).args([CONTEND, name]).arg(image).stderr(Stdio::inherit()).output()?;
+    let output =
+        Command::new(env::current_exe()?).args([CONTEND, name]).arg(image).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout)?;
     let fields: Vec<&str> = text.split_whitespace().collect();
     let [seconds, bytes, peak_kib] = fields[..] else { return Err(format!("{name} failed: {text}").into()) };

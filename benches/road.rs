@@ -167,7 +167,12 @@ fn run(cli: &Path, folder: &Path, arguments: &[&str]) -> Outcome {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{arguments:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "{arguments:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }
 
 fn median(
@@ -212,7 +217,9 @@ fn largest() -> u64 {
         .map(|entry| entry.path())
         .filter(|path| ours(path))
         .filter_map(|path| fs::read_to_string(path.join("status")).ok())
-        .filter_map(|status| status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok())
+        .filter_map(|status| {
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+        })
         .max()
         .unwrap_or(0)
 }

@@ -14,7 +14,7 @@ say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 say "Building the provider and the simulator"
 cargo build --quiet --features sim --bin terraform-provider-talosoci --example simulator
-binaries=$PWD/target/debug
+binaries=${CARGO_TARGET_DIR:-$PWD/target}/debug
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/talosoci-demo.XXXXXX")
 simulator=

@@ -175,8 +175,7 @@ impl ImageCache {
         let failed = |source| CacheError::Download { url: url.clone(), source };
         let mut body = factory.open(url).await.map_err(failed)?;
         let total = body.size();
-        let mut file =
-            tokio::fs::File::create(&part.0).await.map_err(|source| self.broken(&part.0, source))?;
+        let mut file = tokio::fs::File::create(&part.0).await.map_err(|source| self.broken(&part.0, source))?;
         let mut hash = Sha256::new();
         let mut size = 0u64;
         while let Some(chunk) = body.chunk().await.map_err(failed)? {

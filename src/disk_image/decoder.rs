@@ -33,12 +33,7 @@ pub struct DecodeOptions {
 impl DecodeOptions {
     /// Two threads, extents of at most 4 MiB, the format found in the first bytes.
     pub fn new(max_raw_size: u64) -> Self {
-        Self {
-            threads: 2,
-            max_raw_size,
-            max_extent: 4 << 20,
-            format: None,
-        }
+        Self { threads: 2, max_raw_size, max_extent: 4 << 20, format: None }
     }
 }
 
@@ -119,10 +114,7 @@ impl Decoder {
             input: Input::default(),
             source: Source::Unknown,
             ready: VecDeque::new(),
-            compressed: Compressed {
-                size: 0,
-                sha256: Sha256::new(),
-            },
+            compressed: Compressed { size: 0, sha256: Sha256::new() },
             raw_size: 0,
             extents: Vec::new(),
             survey: Survey::new(),
@@ -148,21 +140,13 @@ impl Decoder {
     pub fn next_event(&mut self) -> Result<Option<Event>, DecodeError> {
         let event = self.advance();
         match &event {
-            Ok(Some(Event::Data {
-                offset,
-                bytes,
-                sha256,
-            })) => {
+            Ok(Some(Event::Data { offset, bytes, sha256 })) => {
                 if self.extents.len() == MAX_EXTENTS {
                     self.source = Source::Failed;
                     return Err(DecodeError::TooFragmented { limit: MAX_EXTENTS });
                 }
                 self.survey.data(*offset, bytes);
-                self.extents.push(Extent {
-                    offset: *offset,
-                    len: bytes.len() as u64,
-                    sha256: *sha256,
-                });
+                self.extents.push(Extent { offset: *offset, len: bytes.len() as u64, sha256: *sha256 });
             }
             Err(_) => self.source = Source::Failed,
             _ => {}
@@ -252,9 +236,7 @@ impl Decoder {
     fn accept(&mut self, piece: Piece) -> Result<(), DecodeError> {
         self.raw_size = self.raw_size.saturating_add(piece.len());
         if self.raw_size > self.options.max_raw_size {
-            return Err(DecodeError::TooLarge {
-                limit: self.options.max_raw_size,
-            });
+            return Err(DecodeError::TooLarge { limit: self.options.max_raw_size });
         }
         self.mapper.feed(piece, &mut self.ready);
         Ok(())
@@ -322,10 +304,9 @@ impl DecodeError {
         match self {
             Self::Sniff(error) => Some(error.hint()),
             Self::TooLarge { .. } => Some("choose a larger disk, or the image of another platform"),
-            Self::Xz(XzError::Block {
-                source: BlockError::Dictionary { .. },
-                ..
-            }) => Some("compress the image with `xz -6` or less"),
+            Self::Xz(XzError::Block { source: BlockError::Dictionary { .. }, .. }) => {
+                Some("compress the image with `xz -6` or less")
+            }
             Self::Xz(_) | Self::Zstd(_) | Self::TooMuchInput { .. } => {
                 Some("remove the file from the cache and download it again")
             }

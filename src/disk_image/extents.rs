@@ -54,11 +54,7 @@ pub(super) enum Piece {
 impl Piece {
     /// Looks once whether there is anything but zeros.
     pub fn of(bytes: Vec<u8>) -> Self {
-        if is_zero(&bytes) {
-            Self::Zero(bytes.len() as u64)
-        } else {
-            Self::Data(bytes.into())
-        }
+        if is_zero(&bytes) { Self::Zero(bytes.len() as u64) } else { Self::Data(bytes.into()) }
     }
 
     pub fn len(&self) -> u64 {
@@ -104,12 +100,7 @@ impl Mapper {
     /// `max_extent` is rounded down to whole granules.
     pub fn new(max_extent: usize) -> Self {
         let max_extent = (max_extent - max_extent % GRANULE).max(GRANULE);
-        Self {
-            max_extent,
-            offset: 0,
-            run: Run::Zero(0),
-            partial: Partial::default(),
-        }
+        Self { max_extent, offset: 0, run: Run::Zero(0), partial: Partial::default() }
     }
 
     pub fn feed(&mut self, piece: Piece, ready: &mut VecDeque<Event>) {
@@ -152,28 +143,16 @@ impl Mapper {
         let mut whole = bytes.split_to(bytes.len() - bytes.len() % GRANULE);
         while !whole.is_empty() {
             let zero = is_zero(&whole[..GRANULE]);
-            let run = whole
-                .chunks_exact(GRANULE)
-                .take_while(|granule| is_zero(granule) == zero)
-                .count()
-                * GRANULE;
+            let run = whole.chunks_exact(GRANULE).take_while(|granule| is_zero(granule) == zero).count() * GRANULE;
             let run = whole.split_to(run);
-            if zero {
-                self.zero(run.len() as u64, ready)
-            } else {
-                self.data(run, ready)
-            }
+            if zero { self.zero(run.len() as u64, ready) } else { self.data(run, ready) }
         }
         self.partial.bytes(&bytes);
     }
 
     fn close_partial(&mut self, ready: &mut VecDeque<Event>) {
         let Partial { len, bytes } = std::mem::take(&mut self.partial);
-        if bytes.is_empty() {
-            self.zero(len as u64, ready)
-        } else {
-            self.data(bytes.into(), ready)
-        }
+        if bytes.is_empty() { self.zero(len as u64, ready) } else { self.data(bytes.into(), ready) }
     }
 
     fn zero(&mut self, mut len: u64, ready: &mut VecDeque<Event>) {
@@ -194,10 +173,7 @@ impl Mapper {
         while !bytes.is_empty() {
             if let Run::Zero(_) = self.run {
                 self.flush(ready);
-                self.run = Run::Data {
-                    parts: Vec::new(),
-                    len: 0,
-                };
+                self.run = Run::Data { parts: Vec::new(), len: 0 };
             }
             let before_head = self.before_head();
             let Run::Data { parts, len } = &mut self.run else {
@@ -222,29 +198,18 @@ impl Mapper {
     }
 
     fn before_head(&self) -> u64 {
-        if self.offset < HEAD {
-            HEAD - self.offset
-        } else {
-            u64::MAX
-        }
+        if self.offset < HEAD { HEAD - self.offset } else { u64::MAX }
     }
 
     fn flush(&mut self, ready: &mut VecDeque<Event>) {
         match std::mem::replace(&mut self.run, Run::Zero(0)) {
             Run::Zero(0) => {}
-            Run::Zero(len) => ready.push_back(Event::Zero {
-                offset: self.offset - len,
-                len,
-            }),
+            Run::Zero(len) => ready.push_back(Event::Zero { offset: self.offset - len, len }),
             Run::Data { len: 0, .. } => {}
             Run::Data { parts, len } => {
                 let bytes = join(parts, len);
                 let sha256 = Digest::of(&bytes);
-                ready.push_back(Event::Data {
-                    offset: self.offset - len as u64,
-                    bytes,
-                    sha256,
-                });
+                ready.push_back(Event::Data { offset: self.offset - len as u64, bytes, sha256 });
             }
         }
     }
@@ -271,9 +236,7 @@ impl Partial {
 
 /// Compares with zeros by blocks, which the C library does at memory speed in every build profile.
 pub(super) fn is_zero(bytes: &[u8]) -> bool {
-    bytes
-        .chunks(GRANULE)
-        .all(|chunk| *chunk == ZEROS[..chunk.len()])
+    bytes.chunks(GRANULE).all(|chunk| *chunk == ZEROS[..chunk.len()])
 }
 
 /// One slice of all parts. A short one is copied, lest it keep alive the whole block that it was cut from.
@@ -303,9 +266,7 @@ mod tests {
 
     fn events(pieces: impl IntoIterator<Item = Piece>) -> Vec<Event> {
         let (mut mapper, mut ready) = (Mapper::new(MAX), VecDeque::new());
-        pieces
-            .into_iter()
-            .for_each(|piece| mapper.feed(piece, &mut ready));
+        pieces.into_iter().for_each(|piece| mapper.feed(piece, &mut ready));
         mapper.finish(&mut ready);
         ready.into()
     }
@@ -316,17 +277,9 @@ mod tests {
         events
             .iter()
             .map(|event| match event {
-                Event::Data {
-                    offset,
-                    bytes,
-                    sha256,
-                } => {
+                Event::Data { offset, bytes, sha256 } => {
                     assert_eq!(*sha256, Digest::of(bytes));
-                    (
-                        'D',
-                        offset / granule,
-                        (bytes.len() as u64).div_ceil(granule),
-                    )
+                    ('D', offset / granule, (bytes.len() as u64).div_ceil(granule))
                 }
                 Event::Zero { offset, len } => ('Z', offset / granule, len.div_ceil(granule)),
             })
@@ -344,80 +297,38 @@ mod tests {
 
     #[test]
     fn zero_runs_merge_whatever_their_pieces() {
-        let zeros = [
-            Piece::Zero(32 << 20),
-            Piece::Data(vec![0; 3 << 20].into()),
-            Piece::Zero(5),
-            Piece::Zero((1 << 16) - 5),
-        ];
+        let zeros =
+            [Piece::Zero(32 << 20), Piece::Data(vec![0; 3 << 20].into()), Piece::Zero(5), Piece::Zero((1 << 16) - 5)];
         assert_eq!(shape(&events(zeros)), [('Z', 0, 16), ('Z', 16, 545)]);
     }
 
     #[test]
     fn no_event_crosses_the_head() {
-        assert_eq!(
-            shape(&events([Piece::Zero(15 << 16), ones(2)])),
-            [('Z', 0, 15), ('D', 15, 1), ('D', 16, 1)]
-        );
+        assert_eq!(shape(&events([Piece::Zero(15 << 16), ones(2)])), [('Z', 0, 15), ('D', 15, 1), ('D', 16, 1)]);
     }
 
     #[test]
     fn extents_are_bounded() {
-        let pieces = [
-            Piece::Zero(16 << 16),
-            ones(3),
-            ones(6),
-            Piece::Zero(1 << 16),
-            ones(1),
-        ];
-        let expected = [
-            ('Z', 0, 16),
-            ('D', 16, 4),
-            ('D', 20, 4),
-            ('D', 24, 1),
-            ('Z', 25, 1),
-            ('D', 26, 1),
-        ];
+        let pieces = [Piece::Zero(16 << 16), ones(3), ones(6), Piece::Zero(1 << 16), ones(1)];
+        let expected = [('Z', 0, 16), ('D', 16, 4), ('D', 20, 4), ('D', 24, 1), ('Z', 25, 1), ('D', 26, 1)];
         assert_eq!(shape(&events(pieces)), expected);
     }
 
     #[test]
     fn one_byte_makes_its_granule_data() {
-        let pieces = [
-            Piece::Zero((20 << 16) + 7),
-            Piece::Data(vec![9].into()),
-            Piece::Zero(3 << 16),
-        ];
+        let pieces = [Piece::Zero((20 << 16) + 7), Piece::Data(vec![9].into()), Piece::Zero(3 << 16)];
         let events = events(pieces);
-        assert_eq!(
-            shape(&events),
-            [('Z', 0, 16), ('Z', 16, 4), ('D', 20, 1), ('Z', 21, 3)]
-        );
-        let Event::Data { bytes, .. } = &events[2] else {
-            panic!("no data")
-        };
+        assert_eq!(shape(&events), [('Z', 0, 16), ('Z', 16, 4), ('D', 20, 1), ('Z', 21, 3)]);
+        let Event::Data { bytes, .. } = &events[2] else { panic!("no data") };
         assert_eq!((bytes.len(), bytes[7]), (GRANULE, 9));
-        assert_eq!(
-            events[3],
-            Event::Zero {
-                offset: 21 << 16,
-                len: (2 << 16) + 8
-            }
-        );
+        assert_eq!(events[3], Event::Zero { offset: 21 << 16, len: (2 << 16) + 8 });
     }
 
     #[test]
     fn a_tail_shorter_than_a_granule_keeps_its_length() {
         let events = events([Piece::Data(vec![1; 10].into())]);
         let bytes = vec![1; 10];
-        assert_eq!(
-            events,
-            [Event::Data {
-                offset: 0,
-                sha256: Digest::of(&bytes),
-                bytes: bytes.into()
-            }]
-        );
+        assert_eq!(events, [Event::Data { offset: 0, sha256: Digest::of(&bytes), bytes: bytes.into() }]);
     }
 
     proptest! {

@@ -39,11 +39,7 @@ impl FatScan {
     pub fn new(start: &[u8], partition_len: u64) -> Result<Self, FatError> {
         let geometry = Geometry::parse(start, partition_len)?;
         let used = Bits::new(geometry.clusters as usize + 2);
-        Ok(Self {
-            geometry,
-            used,
-            reserved: [0; 8],
-        })
+        Ok(Self { geometry, used, reserved: [0; 8] })
     }
 
     /// Takes bytes of the partition; ranges that are not fed count as zero.
@@ -73,34 +69,21 @@ impl FatScan {
     /// # Errors
     /// When the tables contradict the rest of the file system.
     pub fn finish(self) -> Result<FatMap, FatError> {
-        let entry =
-            |at: usize| u32::from_le_bytes(std::array::from_fn(|index| self.reserved[at + index]));
+        let entry = |at: usize| u32::from_le_bytes(std::array::from_fn(|index| self.reserved[at + index]));
         if entry(0) & 0x0FFF_FFFF != 0x0FFF_FF00 | u32::from(self.geometry.media) {
-            return Err(FatError::Contradiction {
-                what: "the first table entry is not the media type",
-            });
+            return Err(FatError::Contradiction { what: "the first table entry is not the media type" });
         }
         if entry(4) & CLEAN != CLEAN {
-            return Err(FatError::Contradiction {
-                what: "it was not unmounted cleanly",
-            });
+            return Err(FatError::Contradiction { what: "it was not unmounted cleanly" });
         }
-        if !self
-            .used
-            .any(self.geometry.root_cluster as usize..self.geometry.root_cluster as usize + 1)
-        {
-            return Err(FatError::Contradiction {
-                what: "its root directory is in a free cluster",
-            });
+        if !self.used.any(self.geometry.root_cluster as usize..self.geometry.root_cluster as usize + 1) {
+            return Err(FatError::Contradiction { what: "its root directory is in a free cluster" });
         }
-        let map = FatMap {
-            geometry: self.geometry,
-            used: self.used,
-        };
+        let map = FatMap { geometry: self.geometry, used: self.used };
         match map.geometry.free_clusters {
-            Some(free) if free != map.free_clusters() => Err(FatError::Contradiction {
-                what: "its count of free clusters is wrong",
-            }),
+            Some(free) if free != map.free_clusters() => {
+                Err(FatError::Contradiction { what: "its count of free clusters is wrong" })
+            }
             _ => Ok(map),
         }
     }
@@ -120,12 +103,7 @@ impl FatMap {
 
     /// Whether any byte of `range` (from the start of the partition) is not in a free cluster.
     pub fn is_needed(&self, range: Range<u64>) -> bool {
-        let Geometry {
-            data_start,
-            cluster_size,
-            clusters,
-            ..
-        } = self.geometry;
+        let Geometry { data_start, cluster_size, clusters, .. } = self.geometry;
         let data_end = data_start + u64::from(clusters) * cluster_size;
         if range.is_empty() {
             return false;
@@ -147,21 +125,15 @@ impl Geometry {
         }
         let sector = u64::from(u16_at(boot, 11));
         if !(512..=4096).contains(&sector) || !sector.is_power_of_two() {
-            return Err(FatError::Layout {
-                what: "sector size",
-            });
+            return Err(FatError::Layout { what: "sector size" });
         }
         let cluster_size = sector * u64::from(boot[13]);
         if !boot[13].is_power_of_two() || cluster_size > 64 << 10 {
-            return Err(FatError::Layout {
-                what: "cluster size",
-            });
+            return Err(FatError::Layout { what: "cluster size" });
         }
         let (reserved, tables) = (u64::from(u16_at(boot, 14)), u64::from(boot[16]));
         if reserved < 2 || !(1..=2).contains(&tables) {
-            return Err(FatError::Layout {
-                what: "reserved sectors or number of tables",
-            });
+            return Err(FatError::Layout { what: "reserved sectors or number of tables" });
         }
         // These three are zero in FAT32 and only there.
         if u16_at(boot, 17) != 0 || u16_at(boot, 19) != 0 || u16_at(boot, 22) != 0 {
@@ -180,23 +152,16 @@ impl Geometry {
             return Err(FatError::TooLarge { clusters });
         }
         let flags = u16_at(boot, 40);
-        if (clusters + 2) * 4 > table_len * sector
-            || u16_at(boot, 42) != 0
-            || flags & NOT_MIRRORED != 0
-        {
+        if (clusters + 2) * 4 > table_len * sector || u16_at(boot, 42) != 0 || flags & NOT_MIRRORED != 0 {
             return Err(FatError::Layout { what: "tables" });
         }
         let root_cluster = u32_at(boot, 44);
         if !(2..clusters + 2).contains(&u64::from(root_cluster)) {
-            return Err(FatError::Layout {
-                what: "root directory",
-            });
+            return Err(FatError::Layout { what: "root directory" });
         }
         let table = |number: u64| (reserved + number * table_len) * sector;
         Ok(Self {
-            tables: (0..tables)
-                .map(|number| table(number)..table(number + 1))
-                .collect(),
+            tables: (0..tables).map(|number| table(number)..table(number + 1)).collect(),
             data_start: data_sector * sector,
             cluster_size,
             // Both fit: the number of clusters was bounded above.
@@ -211,14 +176,10 @@ impl Geometry {
 fn free_clusters(start: &[u8], sector: u64, info_sector: u16) -> Result<Option<u32>, FatError> {
     let info = start.get(sector as usize..sector as usize + 512);
     match info {
-        Some(info)
-            if info_sector == 1 && info.starts_with(b"RRaA") && info[484..488] == *b"rrAa" =>
-        {
+        Some(info) if info_sector == 1 && info.starts_with(b"RRaA") && info[484..488] == *b"rrAa" => {
             Ok(Some(u32_at(info, 488)).filter(|free| *free != u32::MAX))
         }
-        _ => Err(FatError::Layout {
-            what: "information sector",
-        }),
+        _ => Err(FatError::Layout { what: "information sector" }),
     }
 }
 
@@ -251,9 +212,7 @@ impl Bits {
     }
 
     fn count(&self, range: Range<usize>) -> usize {
-        self.words(range)
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.words(range).map(|word| word.count_ones() as usize).sum()
     }
 
     /// The words that hold `range`, with all bits outside of it cleared.

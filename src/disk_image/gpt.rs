@@ -41,10 +41,8 @@ pub struct Guid(pub [u8; 16]);
 
 impl Guid {
     /// C12A7328-F81F-11D2-BA4B-00A0C93EC93B
-    pub const EFI_SYSTEM: Self = Self([
-        0x28, 0x73, 0x2A, 0xC1, 0x1F, 0xF8, 0xD2, 0x11, 0xBA, 0x4B, 0x00, 0xA0, 0xC9, 0x3E, 0xC9,
-        0x3B,
-    ]);
+    pub const EFI_SYSTEM: Self =
+        Self([0x28, 0x73, 0x2A, 0xC1, 0x1F, 0xF8, 0xD2, 0x11, 0xBA, 0x4B, 0x00, 0xA0, 0xC9, 0x3E, 0xC9, 0x3B]);
 }
 
 impl Gpt {
@@ -57,15 +55,10 @@ impl Gpt {
     pub fn parse(head: &[u8], disk_size: u64) -> Result<Self, GptError> {
         check_protective_record(head)?;
         let (sector_size, header) = find_primary(head)?;
-        let table = header
-            .entries_lba
-            .checked_mul(u64::from(sector_size))
-            .and_then(|start| usize::try_from(start).ok());
         let table =
-            table.and_then(|start| head.get(start..start.checked_add(header.entries_len()?)?));
-        let table = table.ok_or(GptError::Layout {
-            what: "the entries are not in the first MiB",
-        })?;
+            header.entries_lba.checked_mul(u64::from(sector_size)).and_then(|start| usize::try_from(start).ok());
+        let table = table.and_then(|start| head.get(start..start.checked_add(header.entries_len()?)?));
+        let table = table.ok_or(GptError::Layout { what: "the entries are not in the first MiB" })?;
         if crc32fast::hash(table) != header.entries_crc {
             return Err(GptError::EntriesChecksum);
         }
@@ -86,40 +79,26 @@ impl Gpt {
     pub fn check_backup(&self, tail: &[u8]) -> Result<(), GptError> {
         let sector = self.sector_size as usize;
         let entries = self.entries_len.next_multiple_of(sector);
-        let (Some(table), Some(header)) = (
-            tail.get(..self.entries_len),
-            tail.get(entries..entries + sector),
-        ) else {
-            return Err(GptError::Backup {
-                what: "is not there",
-            });
+        let (Some(table), Some(header)) = (tail.get(..self.entries_len), tail.get(entries..entries + sector)) else {
+            return Err(GptError::Backup { what: "is not there" });
         };
         let lba = self.backup_header / u64::from(self.sector_size);
-        let header = Header::read(header, lba).map_err(|_| GptError::Backup {
-            what: "has a damaged header",
-        })?;
+        let header = Header::read(header, lba).map_err(|_| GptError::Backup { what: "has a damaged header" })?;
         let entries_end = header.entries_lba.checked_add((entries / sector) as u64);
         let same_place = header.alternate_lba == 1 && entries_end == Some(lba);
-        let usable = self.usable.start / u64::from(self.sector_size)
-            ..self.usable.end / u64::from(self.sector_size);
+        let usable = self.usable.start / u64::from(self.sector_size)..self.usable.end / u64::from(self.sector_size);
         if !same_place || header.guid != self.guid || header.usable() != usable {
-            return Err(GptError::Backup {
-                what: "describes another table",
-            });
+            return Err(GptError::Backup { what: "describes another table" });
         }
         if header.entries_crc != self.entries_crc || crc32fast::hash(table) != self.entries_crc {
-            return Err(GptError::Backup {
-                what: "has other entries",
-            });
+            return Err(GptError::Backup { what: "has other entries" });
         }
         Ok(())
     }
 
     /// The first partition with this label.
     pub fn partition(&self, name: &str) -> Option<&Partition> {
-        self.partitions
-            .iter()
-            .find(|partition| partition.name == name)
+        self.partitions.iter().find(|partition| partition.name == name)
     }
 }
 
@@ -142,13 +121,8 @@ impl Header {
             return Err(GptError::Missing);
         }
         let header_len = u32_at(sector, 12) as usize;
-        let Some(header) = sector
-            .get(..header_len)
-            .filter(|_| header_len >= HEADER_LEN)
-        else {
-            return Err(GptError::Layout {
-                what: "the header has an impossible length",
-            });
+        let Some(header) = sector.get(..header_len).filter(|_| header_len >= HEADER_LEN) else {
+            return Err(GptError::Layout { what: "the header has an impossible length" });
         };
         let mut crc = crc32fast::Hasher::new();
         crc.update(&header[..16]);
@@ -158,14 +132,10 @@ impl Header {
             return Err(GptError::HeaderChecksum);
         }
         if u32_at(header, 8) != 0x0001_0000 {
-            return Err(GptError::Layout {
-                what: "the revision is not 1.0",
-            });
+            return Err(GptError::Layout { what: "the revision is not 1.0" });
         }
         if u64_at(header, 24) != lba {
-            return Err(GptError::Layout {
-                what: "the header belongs to another sector",
-            });
+            return Err(GptError::Layout { what: "the header belongs to another sector" });
         }
         Ok(Self {
             alternate_lba: u64_at(header, 32),
@@ -181,8 +151,7 @@ impl Header {
 
     fn entries_len(&self) -> Option<usize> {
         // 128 times a power of two, says the specification; the bound keeps the product small.
-        let sound =
-            self.entry_size >= 128 && self.entry_size.is_power_of_two() && self.entry_size <= 4096;
+        let sound = self.entry_size >= 128 && self.entry_size.is_power_of_two() && self.entry_size <= 4096;
         let len = u64::from(self.entry_count) * u64::from(self.entry_size);
         (sound && len > 0).then(|| usize::try_from(len).ok())?
     }
@@ -194,19 +163,13 @@ impl Header {
     fn into_gpt(self, sector_size: u32, table: &[u8], disk_size: u64) -> Result<Gpt, GptError> {
         let sector = u64::from(sector_size);
         let sectors = disk_size / sector;
-        let table_end = self
-            .entries_lba
-            .saturating_add((table.len() as u64).div_ceil(sector));
+        let table_end = self.entries_lba.saturating_add((table.len() as u64).div_ceil(sector));
         let usable = self.usable();
         if self.entries_lba < 2 || usable.start < table_end || usable.end < usable.start {
-            return Err(GptError::Layout {
-                what: "the usable range overlaps the table",
-            });
+            return Err(GptError::Layout { what: "the usable range overlaps the table" });
         }
         if usable.end > self.alternate_lba || self.alternate_lba >= sectors {
-            return Err(GptError::Layout {
-                what: "the table is for a larger disk",
-            });
+            return Err(GptError::Layout { what: "the table is for a larger disk" });
         }
         let mut partitions = Vec::new();
         for (entry, number) in table.chunks_exact(self.entry_size as usize).zip(1..) {
@@ -233,14 +196,9 @@ impl Partition {
         if first < usable.start || last < first || last >= usable.end {
             return Err(GptError::PartitionRange { number });
         }
-        let name: Vec<u16> = entry[56..128]
-            .chunks_exact(2)
-            .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
-            .collect();
-        let name_len = name
-            .iter()
-            .position(|unit| *unit == 0)
-            .unwrap_or(name.len());
+        let name: Vec<u16> =
+            entry[56..128].chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+        let name_len = name.iter().position(|unit| *unit == 0).unwrap_or(name.len());
         Ok(Self {
             number,
             name: String::from_utf16_lossy(&name[..name_len]),
@@ -268,43 +226,27 @@ fn check_protective_record(head: &[u8]) -> Result<(), GptError> {
 
 /// The header is in sector 1, whatever a sector is; when neither place holds one, the error is that of 512 bytes.
 fn find_primary(head: &[u8]) -> Result<(u32, Header), GptError> {
-    let at = |sector_size: usize| {
-        Header::read(
-            head.get(sector_size..2 * sector_size).unwrap_or_default(),
-            1,
-        )
-    };
+    let at = |sector_size: usize| Header::read(head.get(sector_size..2 * sector_size).unwrap_or_default(), 1);
     match at(512) {
         Ok(header) => Ok((512, header)),
-        Err(error) => at(4096)
-            .map(|header| (4096, header))
-            .map_err(|other| match error {
-                GptError::Missing => other,
-                error => error,
-            }),
+        Err(error) => at(4096).map(|header| (4096, header)).map_err(|other| match error {
+            GptError::Missing => other,
+            error => error,
+        }),
     }
 }
 
 fn check_overlaps(partitions: &[Partition]) -> Result<(), GptError> {
     let mut by_start: Vec<&Partition> = partitions.iter().collect();
     by_start.sort_by_key(|partition| partition.range.start);
-    match by_start
-        .windows(2)
-        .find(|pair| pair[0].range.end > pair[1].range.start)
-    {
-        Some(pair) => Err(GptError::Overlap {
-            first: pair[0].number,
-            second: pair[1].number,
-        }),
+    match by_start.windows(2).find(|pair| pair[0].range.end > pair[1].range.start) {
+        Some(pair) => Err(GptError::Overlap { first: pair[0].number, second: pair[1].number }),
         None => Ok(()),
     }
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4]
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u32::from(*byte))
+    bytes[at..at + 4].iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

@@ -112,9 +112,7 @@ mod tests {
 
     fn queue(chunks: &[&'static [u8]]) -> Input {
         let mut input = Input::default();
-        chunks
-            .iter()
-            .for_each(|chunk| input.push(Bytes::from_static(chunk)));
+        chunks.iter().for_each(|chunk| input.push(Bytes::from_static(chunk)));
         input
     }
 

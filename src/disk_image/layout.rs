@@ -53,10 +53,7 @@ enum Scan {
 
 impl Survey {
     pub fn new() -> Self {
-        Self {
-            head: vec![0; HEAD as usize],
-            found: None,
-        }
+        Self { head: vec![0; HEAD as usize], found: None }
     }
 
     pub fn data(&mut self, offset: u64, bytes: &[u8]) {
@@ -85,11 +82,7 @@ impl Survey {
             };
             EfiPartition { number, fat }
         });
-        Ok(Layout {
-            backup: gpt.check_backup(&found.tail),
-            gpt,
-            efi,
-        })
+        Ok(Layout { backup: gpt.check_backup(&found.tail), gpt, efi })
     }
 }
 
@@ -97,23 +90,12 @@ impl Found {
     /// Where to look. How large the image is shows only at its end, so any size is accepted until then.
     fn new(head: &[u8]) -> Self {
         let Ok(gpt) = Gpt::parse(head, u64::MAX) else {
-            return Self {
-                backup: 0..0,
-                tail: Vec::new(),
-                efi: None,
-            };
+            return Self { backup: 0..0, tail: Vec::new(), efi: None };
         };
         let backup = gpt.backup_range();
         let tail = vec![0; (backup.end - backup.start) as usize];
-        let efi = gpt
-            .partitions
-            .iter()
-            .find(|partition| partition.type_guid == Guid::EFI_SYSTEM);
-        let mut found = Self {
-            backup,
-            tail,
-            efi: efi.map(|efi| (efi.range.clone(), Scan::Waiting)),
-        };
+        let efi = gpt.partitions.iter().find(|partition| partition.type_guid == Guid::EFI_SYSTEM);
+        let mut found = Self { backup, tail, efi: efi.map(|efi| (efi.range.clone(), Scan::Waiting)) };
         found.data(0, head);
         found
     }
@@ -143,18 +125,13 @@ impl Found {
 }
 
 fn efi_number(gpt: &Gpt) -> Option<u32> {
-    gpt.partitions
-        .iter()
-        .find(|partition| partition.type_guid == Guid::EFI_SYSTEM)
-        .map(|efi| efi.number)
+    gpt.partitions.iter().find(|partition| partition.type_guid == Guid::EFI_SYSTEM).map(|efi| efi.number)
 }
 
 /// Copies what `bytes` at `offset` has for `kept`, which begins at `start`.
 fn copy_overlap(kept: &mut [u8], start: u64, offset: u64, bytes: &[u8]) {
     let from = start.max(offset);
-    let to = start
-        .saturating_add(kept.len() as u64)
-        .min(offset.saturating_add(bytes.len() as u64));
+    let to = start.saturating_add(kept.len() as u64).min(offset.saturating_add(bytes.len() as u64));
     if from < to {
         let part = &bytes[(from - offset) as usize..(to - offset) as usize];
         kept[(from - start) as usize..(to - start) as usize].copy_from_slice(part);

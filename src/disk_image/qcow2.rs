@@ -29,12 +29,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
     /// When `out` cannot be written.
     pub fn new(mut out: W) -> Result<Self, Qcow2Error> {
         out.write_all(&[0; CLUSTER]).map_err(Qcow2Error::Write)?;
-        Ok(Self {
-            out,
-            clusters: 1,
-            runs: Vec::new(),
-            raw_size: 0,
-        })
+        Ok(Self { out, clusters: 1, runs: Vec::new(), raw_size: 0 })
     }
 
     /// Adds what follows on the disk.
@@ -47,10 +42,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
             Event::Zero { offset, len } => (*offset, *len),
         };
         if offset != self.raw_size || offset % CLUSTER_LEN != 0 {
-            return Err(Qcow2Error::Order {
-                offset,
-                expected: self.raw_size,
-            });
+            return Err(Qcow2Error::Order { offset, expected: self.raw_size });
         }
         if let Event::Data { bytes, .. } = event {
             self.data(offset / CLUSTER_LEN, bytes)?;
@@ -86,9 +78,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
         header.extend_from_slice(&[0; 24]); // no features
         header.extend_from_slice(&REFCOUNT_ORDER.to_be_bytes());
         header.extend_from_slice(&HEADER_LEN.to_be_bytes());
-        self.out
-            .seek(SeekFrom::Start(0))
-            .map_err(Qcow2Error::Write)?;
+        self.out.seek(SeekFrom::Start(0)).map_err(Qcow2Error::Write)?;
         self.out.write_all(&header).map_err(Qcow2Error::Write)?;
         self.out.seek(SeekFrom::End(0)).map_err(Qcow2Error::Write)?;
         self.out.flush().map_err(Qcow2Error::Write)?;
@@ -99,9 +89,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
         let host = self.clusters;
         let len = self.append(bytes)?;
         match self.runs.last_mut() {
-            Some(run) if run.guest + run.len == guest && run.host + run.len == host => {
-                run.len += len
-            }
+            Some(run) if run.guest + run.len == guest && run.host + run.len == host => run.len += len,
             _ => self.runs.push(Run { guest, host, len }),
         }
         Ok(())
@@ -114,24 +102,14 @@ impl<W: Write + Seek> Qcow2Writer<W> {
         let mut entries = vec![0; ENTRIES as usize];
         let mut used = false;
         // Runs are in ascending order.
-        let from = self
-            .runs
-            .partition_point(|run| run.guest + run.len <= first);
-        for run in self.runs[from..]
-            .iter()
-            .take_while(|run| run.guest < first + ENTRIES)
-        {
+        let from = self.runs.partition_point(|run| run.guest + run.len <= first);
+        for run in self.runs[from..].iter().take_while(|run| run.guest < first + ENTRIES) {
             for guest in run.guest.max(first)..(run.guest + run.len).min(first + ENTRIES) {
-                entries[(guest - first) as usize] =
-                    ((run.host + guest - run.guest) * CLUSTER_LEN) | COPIED;
+                entries[(guest - first) as usize] = ((run.host + guest - run.guest) * CLUSTER_LEN) | COPIED;
                 used = true;
             }
         }
-        if used {
-            Ok(self.table(&entries)? | COPIED)
-        } else {
-            Ok(0)
-        }
+        if used { Ok(self.table(&entries)? | COPIED) } else { Ok(0) }
     }
 
     /// Writes reference counts of 1 for all clusters, those of the counts included; gives the offset of the table and
@@ -153,19 +131,14 @@ impl<W: Write + Seek> Qcow2Writer<W> {
             counts.resize(CLUSTER, 0);
             self.append(&counts)?;
         }
-        let offsets: Vec<u64> = (first..first + blocks)
-            .map(|cluster| cluster * CLUSTER_LEN)
-            .collect();
+        let offsets: Vec<u64> = (first..first + blocks).map(|cluster| cluster * CLUSTER_LEN).collect();
         Ok((self.table(&offsets)?, tables))
     }
 
     /// Appends numbers, and gives their offset.
     fn table(&mut self, entries: &[u64]) -> Result<u64, Qcow2Error> {
         let offset = self.clusters * CLUSTER_LEN;
-        let bytes: Vec<u8> = entries
-            .iter()
-            .flat_map(|entry| entry.to_be_bytes())
-            .collect();
+        let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_be_bytes()).collect();
         self.append(&bytes)?;
         Ok(offset)
     }
@@ -174,9 +147,7 @@ impl<W: Write + Seek> Qcow2Writer<W> {
     fn append(&mut self, bytes: &[u8]) -> Result<u64, Qcow2Error> {
         let len = bytes.len().next_multiple_of(CLUSTER);
         self.out.write_all(bytes).map_err(Qcow2Error::Write)?;
-        self.out
-            .write_all(&vec![0; len - bytes.len()])
-            .map_err(Qcow2Error::Write)?;
+        self.out.write_all(&vec![0; len - bytes.len()]).map_err(Qcow2Error::Write)?;
         let clusters = (len / CLUSTER) as u64;
         self.clusters += clusters;
         Ok(clusters)

@@ -47,9 +47,7 @@ impl SniffError {
     /// What the user can do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unsupported { .. } | Self::Unknown { .. } => {
-                "use the .raw.xz, .raw.zst or .raw file of the image"
-            }
+            Self::Unsupported { .. } | Self::Unknown { .. } => "use the .raw.xz, .raw.zst or .raw file of the image",
             Self::Empty | Self::Text { .. } => {
                 "check the image URL, and that nothing between here and the server answers in its place"
             }
@@ -79,9 +77,7 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, SniffError> {
     if head.len() == SNIFF_LEN && head.ends_with(&MBR_SIGNATURE) {
         return Ok(Format::Raw);
     }
-    Err(text(head).unwrap_or_else(|| SniffError::Unknown {
-        first: hex::encode(&head[..head.len().min(16)]),
-    }))
+    Err(text(head).unwrap_or_else(|| SniffError::Unknown { first: hex::encode(&head[..head.len().min(16)]) }))
 }
 
 /// Recognises text, with or without a byte order mark; a multi-byte character may be cut at the end.
@@ -89,9 +85,7 @@ fn text(head: &[u8]) -> Option<SniffError> {
     let head = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        Err(error) if error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).ok()?
-        }
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&head[..error.valid_up_to()]).ok()?,
         Err(_) => return None,
     };
     if text.is_empty() || text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
@@ -103,16 +97,10 @@ fn text(head: &[u8]) -> Option<SniffError> {
         Some('{' | '[') => "a JSON document",
         _ => "text",
     };
-    Some(SniffError::Text {
-        what,
-        excerpt: words.chars().take(200).collect(),
-    })
+    Some(SniffError::Text { what, excerpt: words.chars().take(200).collect() })
 }
 
-const READABLE: &[(&[u8], Format)] = &[
-    (b"\xFD7zXZ\0", Format::Xz),
-    (b"\x28\xB5\x2F\xFD", Format::Zstd),
-];
+const READABLE: &[(&[u8], Format)] = &[(b"\xFD7zXZ\0", Format::Xz), (b"\x28\xB5\x2F\xFD", Format::Zstd)];
 
 const UNSUPPORTED: &[(&[u8], &str)] = &[
     (b"\x1F\x8B", "gzip"),
@@ -156,55 +144,23 @@ mod tests {
                 "a web page",
                 "<!DOCTYPE html> <title>Log in</title>",
             ),
-            (
-                b"{\"message\":\n  \"no such schematic\"}",
-                "a JSON document",
-                "{\"message\": \"no such schematic\"}",
-            ),
+            (b"{\"message\":\n  \"no such schematic\"}", "a JSON document", "{\"message\": \"no such schematic\"}"),
             (b"schematic not found\n", "text", "schematic not found"),
-            (
-                "Bild nicht verf\u{fc}gbar".as_bytes(),
-                "text",
-                "Bild nicht verf\u{fc}gbar",
-            ),
+            ("Bild nicht verf\u{fc}gbar".as_bytes(), "text", "Bild nicht verf\u{fc}gbar"),
             (b"cut in a character \xC3", "text", "cut in a character"),
         ] {
-            assert_eq!(
-                sniff(head),
-                Err(SniffError::Text {
-                    what,
-                    excerpt: excerpt.into()
-                })
-            );
+            assert_eq!(sniff(head), Err(SniffError::Text { what, excerpt: excerpt.into() }));
         }
-        let Err(SniffError::Text { excerpt, .. }) = sniff(&[b'x'; 512]) else {
-            panic!("not text")
-        };
+        let Err(SniffError::Text { excerpt, .. }) = sniff(&[b'x'; 512]) else { panic!("not text") };
         assert_eq!(excerpt.len(), 200);
     }
 
     #[test]
     fn other_formats_are_named() {
-        assert_eq!(
-            sniff(b"\x1F\x8B\x08"),
-            Err(SniffError::Unsupported { name: "gzip" })
-        );
-        assert_eq!(
-            sniff(b"QFI\xFB\0\0\0\x03"),
-            Err(SniffError::Unsupported { name: "qcow2" })
-        );
-        assert_eq!(
-            sniff(&[0; 512]),
-            Err(SniffError::Unknown {
-                first: "00".repeat(16)
-            })
-        );
-        assert_eq!(
-            sniff(b"\x01\xFF"),
-            Err(SniffError::Unknown {
-                first: "01ff".into()
-            })
-        );
+        assert_eq!(sniff(b"\x1F\x8B\x08"), Err(SniffError::Unsupported { name: "gzip" }));
+        assert_eq!(sniff(b"QFI\xFB\0\0\0\x03"), Err(SniffError::Unsupported { name: "qcow2" }));
+        assert_eq!(sniff(&[0; 512]), Err(SniffError::Unknown { first: "00".repeat(16) }));
+        assert_eq!(sniff(b"\x01\xFF"), Err(SniffError::Unknown { first: "01ff".into() }));
         assert_eq!(sniff(b""), Err(SniffError::Empty));
     }
 }

@@ -35,20 +35,12 @@ pub struct ZeroPlan {
 impl ZeroPlan {
     /// Bytes of all ranges together.
     pub fn size(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|range| range.end - range.start)
-            .sum()
+        self.ranges.iter().map(|range| range.end - range.start).sum()
     }
 }
 
 /// Chooses among the holes between `extents` (ascending, in whole granules) of an image of `raw_size` bytes.
-pub fn zero_plan(
-    mode: ZeroMode,
-    raw_size: u64,
-    extents: &[Extent],
-    layout: &Result<Layout, GptError>,
-) -> ZeroPlan {
+pub fn zero_plan(mode: ZeroMode, raw_size: u64, extents: &[Extent], layout: &Result<Layout, GptError>) -> ZeroPlan {
     let holes = holes(raw_size, extents);
     let mut fallbacks = Vec::new();
     let cares = match (mode, layout) {
@@ -61,14 +53,9 @@ pub fn zero_plan(
     };
     let mut ranges: Vec<Range<u64>> = Vec::new();
     for care in cares {
-        holes
-            .iter()
-            .for_each(|hole| care.clip(hole, raw_size, &mut ranges));
+        holes.iter().for_each(|hole| care.clip(hole, raw_size, &mut ranges));
     }
-    ZeroPlan {
-        ranges: merge(ranges),
-        fallbacks,
-    }
+    ZeroPlan { ranges: merge(ranges), fallbacks }
 }
 
 /// A part of the disk whose zeros matter, except those in free clusters of its file system.
@@ -85,18 +72,8 @@ impl Care<'_> {
     /// Adds what matters of `hole`, in whole granules: a hole is zero in all of its granules.
     fn clip(&self, hole: &Range<u64>, raw_size: u64, ranges: &mut Vec<Range<u64>>) {
         let granule = GRANULE as u64;
-        let start = hole
-            .start
-            .max(self.range.start - self.range.start % granule);
-        let end = hole
-            .end
-            .min(
-                self.range
-                    .end
-                    .checked_next_multiple_of(granule)
-                    .unwrap_or(u64::MAX),
-            )
-            .min(raw_size);
+        let start = hole.start.max(self.range.start - self.range.start % granule);
+        let end = hole.end.min(self.range.end.checked_next_multiple_of(granule).unwrap_or(u64::MAX)).min(raw_size);
         if start >= end {
             return;
         }
@@ -115,37 +92,21 @@ impl Care<'_> {
     }
 }
 
-fn cares<'a>(
-    mode: ZeroMode,
-    raw_size: u64,
-    layout: &'a Layout,
-    fallbacks: &mut Vec<String>,
-) -> Vec<Care<'a>> {
+fn cares<'a>(mode: ZeroMode, raw_size: u64, layout: &'a Layout, fallbacks: &mut Vec<String>) -> Vec<Care<'a>> {
     let gpt = &layout.gpt;
-    let mut cares = vec![
-        Care::whole(0..gpt.usable.start),
-        Care::whole(gpt.usable.end..raw_size),
-    ];
+    let mut cares = vec![Care::whole(0..gpt.usable.start), Care::whole(gpt.usable.end..raw_size)];
     for partition in &gpt.partitions {
-        let efi = layout
-            .efi
-            .as_ref()
-            .filter(|efi| mode == ZeroMode::Needed && efi.number == partition.number);
+        let efi = layout.efi.as_ref().filter(|efi| mode == ZeroMode::Needed && efi.number == partition.number);
         let fat = match efi.map(|efi| &efi.fat) {
             Some(Ok(map)) => Some(map),
             Some(Err(error)) => {
-                fallbacks.push(format!(
-                    "all of partition {} ({}) is zeroed: {error}",
-                    partition.number, partition.name
-                ));
+                fallbacks
+                    .push(format!("all of partition {} ({}) is zeroed: {error}", partition.number, partition.name));
                 None
             }
             None => None,
         };
-        cares.push(Care {
-            range: partition.range.clone(),
-            fat,
-        });
+        cares.push(Care { range: partition.range.clone(), fat });
     }
     cares
 }
@@ -168,18 +129,14 @@ fn holes(raw_size: u64, extents: &[Extent]) -> Vec<Range<u64>> {
 fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     ranges.sort_by_key(|range| range.start);
     let mut merged = Vec::new();
-    ranges
-        .into_iter()
-        .for_each(|range| push(&mut merged, range));
+    ranges.into_iter().for_each(|range| push(&mut merged, range));
     merged
 }
 
 /// Appends a range that starts nowhere before the last one.
 fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
     match ranges.last_mut() {
-        Some(last) if last.end >= range.start && last.start <= range.start => {
-            last.end = last.end.max(range.end)
-        }
+        Some(last) if last.end >= range.start && last.start <= range.start => last.end = last.end.max(range.end),
         _ => ranges.push(range),
     }
 }
@@ -188,22 +145,13 @@ impl FromStr for ZeroMode {
     type Err = ZeroModeError;
 
     fn from_str(text: &str) -> Result<Self, ZeroModeError> {
-        MODES
-            .iter()
-            .find(|(_, name)| *name == text)
-            .map(|(mode, _)| *mode)
-            .ok_or(ZeroModeError)
+        MODES.iter().find(|(_, name)| *name == text).map(|(mode, _)| *mode).ok_or(ZeroModeError)
     }
 }
 
 impl fmt::Display for ZeroMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            MODES
-                .iter()
-                .find(|(mode, _)| mode == self)
-                .map_or("", |(_, name)| name),
-        )
+        f.write_str(MODES.iter().find(|(mode, _)| mode == self).map_or("", |(_, name)| name))
     }
 }
 
@@ -212,11 +160,8 @@ impl fmt::Display for ZeroMode {
 #[error("must be \"partitions\", \"needed\" or \"all\"")]
 pub struct ZeroModeError;
 
-const MODES: [(ZeroMode, &str); 3] = [
-    (ZeroMode::Partitions, "partitions"),
-    (ZeroMode::Needed, "needed"),
-    (ZeroMode::All, "all"),
-];
+const MODES: [(ZeroMode, &str); 3] =
+    [(ZeroMode::Partitions, "partitions"), (ZeroMode::Needed, "needed"), (ZeroMode::All, "all")];
 
 #[cfg(test)]
 #[path = "zero/tests.rs"]

@@ -43,16 +43,8 @@ pub(super) struct Reader {
 impl Reader {
     pub fn new() -> Result<Self, ZstdError> {
         let mut decoder = Decoder::new().map_err(ZstdError::Prepare)?;
-        decoder
-            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))
-            .map_err(ZstdError::Prepare)?;
-        Ok(Self {
-            decoder,
-            out: vec![0; PIECE],
-            raw: 0,
-            in_frame: true,
-            pending: false,
-        })
+        decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX)).map_err(ZstdError::Prepare)?;
+        Ok(Self { decoder, out: vec![0; PIECE], raw: 0, in_frame: true, pending: false })
     }
 
     pub fn step(&mut self, input: &mut Input) -> Result<Step, ZstdError> {

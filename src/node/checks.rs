@@ -76,6 +76,5 @@ pub(super) fn run(
     cluster::check(&subject, findings);
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -59,7 +59,8 @@ fn endpoint(subject: &Subject<'_>, findings: &mut Findings) {
 
 /// The url crate drops a port that is the scheme's own, so the text is asked.
 fn has_port(url: &str) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
+    let authority =
+        url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
     let after_host = authority.rsplit_once(']').map_or(authority, |(_, after)| after);
     after_host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -68,11 +69,13 @@ fn subnets(subject: &Subject<'_>, findings: &mut Findings) {
     if subject.open.subnets || subject.open.addresses {
         return;
     }
-    for (key, what, attribute) in [
-        ("podSubnets", "pods", "cluster.pod_subnets"),
-        ("serviceSubnets", "services", "cluster.service_subnets"),
-    ] {
-        let nets = items(subject.config.get(&format!("cluster.network.{key}"))).iter().filter_map(Node::as_str).filter_map(subnet);
+    for (key, what, attribute) in
+        [("podSubnets", "pods", "cluster.pod_subnets"), ("serviceSubnets", "services", "cluster.service_subnets")]
+    {
+        let nets = items(subject.config.get(&format!("cluster.network.{key}")))
+            .iter()
+            .filter_map(Node::as_str)
+            .filter_map(subnet);
         for net in nets {
             if let Some(own) = subject.layout.addresses.iter().find(|own| net.contains(&own.addr())) {
                 findings.error(
@@ -98,7 +101,10 @@ fn kubernetes(subject: &Subject<'_>, findings: &mut Findings) {
         findings.error(
             "kubernetes-version",
             subject.place.at("cluster.kubernetes_version"),
-            format!("Kubernetes {tag} does not run on Talos {}: it takes v{}.{} to v{}.{}", image.talos_version, low.0, low.1, high.0, high.1),
+            format!(
+                "Kubernetes {tag} does not run on Talos {}: it takes v{}.{} to v{}.{}",
+                image.talos_version, low.0, low.1, high.0, high.1
+            ),
             "choose a release of Talos that takes the cluster's release of Kubernetes",
         );
     }

@@ -67,7 +67,9 @@ pub fn open(draft: &Draft, findings: &mut Findings) -> Opened {
     let place = |attribute, native| Place { attribute, native };
     let shut = |place| Opened { config: Given::Absent, open: Open::default(), place, defaults: Defaults::default() };
     match doors {
-        [true, false, false] => text(&draft.machine_configuration, place(draft.machine_configuration_attribute, false), findings),
+        [true, false, false] => {
+            text(&draft.machine_configuration, place(draft.machine_configuration_attribute, false), findings)
+        }
         [false, true, false] => talconfig(&draft.talconfig, place("talconfig", false), findings),
         [false, false, true] => native::open(draft, place("machine", true), findings),
         [false, false, false] => {
@@ -121,7 +123,12 @@ fn talconfig(given: &Given<Talconfig>, place: Place, findings: &mut Findings) ->
     let (config, defaults) = match given {
         Given::Value(Ok(rendered)) => {
             for warning in &rendered.warnings {
-                findings.warning("talconfig-trap", place.whole(), warning, "change talconfig.yaml so that it says what is meant");
+                findings.warning(
+                    "talconfig-trap",
+                    place.whole(),
+                    warning,
+                    "change talconfig.yaml so that it says what is meant",
+                );
             }
             (Given::Value(rendered.config.clone()), of_talconfig(rendered))
         }

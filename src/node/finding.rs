@@ -53,14 +53,7 @@ impl Findings {
         self.push(rule, Severity::Warning, attribute.into(), message.to_string(), remedy.to_string());
     }
 
-    fn push(
-        &mut self,
-        rule: &'static str,
-        severity: Severity,
-        attribute: String,
-        message: String,
-        remedy: String,
-    ) {
+    fn push(&mut self, rule: &'static str, severity: Severity, attribute: String, message: String, remedy: String) {
         self.0.push(Finding { rule, severity, attribute, message, remedy });
     }
 

@@ -58,7 +58,9 @@ impl Layout {
             layout.hardware.extend(selector.map(hardware_in).unwrap_or_default());
         }
         for interface in items(config.get("machine.network.interfaces")) {
-            if text(interface, "interface") == Some("lo") || interface.get("dummy").and_then(Node::as_bool) == Some(true) {
+            if text(interface, "interface") == Some("lo")
+                || interface.get("dummy").and_then(Node::as_bool) == Some(true)
+            {
                 continue;
             }
             configured = true;

@@ -70,6 +70,9 @@ pub struct NetworkDraft {
     pub nameservers: List,
 }
 
+/// Content and mount path of a file.
+pub type ConfigFile = (Given<Secret<String>>, Given<String>);
+
 /// One of `machine.extension_services`.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceDraft {
@@ -78,7 +81,7 @@ pub struct ServiceDraft {
     /// Variables.
     pub environment: Map,
     /// Files: content, path in the service's container.
-    pub config_files: Given<Vec<(Given<Secret<String>>, Given<String>)>>,
+    pub config_files: Given<Vec<ConfigFile>>,
 }
 
 /// The `cluster` object.
@@ -114,8 +117,14 @@ pub(super) fn open(draft: &Draft, place: Place, findings: &mut Findings) -> Open
     let (machine, cluster) = match (&draft.machine, &draft.cluster) {
         (Given::Value(machine), Given::Value(cluster)) => (machine, cluster),
         (Given::Absent, _) | (_, Given::Absent) => {
-            let (missing, there) = if draft.machine.is_absent() { ("machine", "cluster") } else { ("cluster", "machine") };
-            findings.error("native-missing", missing, format!("{there} is set without {missing}"), format!("set {missing} too"));
+            let (missing, there) =
+                if draft.machine.is_absent() { ("machine", "cluster") } else { ("cluster", "machine") };
+            findings.error(
+                "native-missing",
+                missing,
+                format!("{there} is set without {missing}"),
+                format!("set {missing} too"),
+            );
             return shut(Given::Absent, Defaults::default());
         }
         _ => return shut(Given::Unknown, super::door::unknown()),
@@ -140,8 +149,11 @@ impl Work<'_> {
     fn config(&mut self, draft: &Draft, machine: &MachineDraft, cluster: &ClusterDraft) -> Option<MachineConfig> {
         let secrets = self.secrets(machine, cluster)?;
         let name = self.needed(&cluster.name, "cluster.name", "cluster", |open| &mut open.other)?;
-        let endpoint = self.needed(&cluster.endpoint, "cluster.endpoint", "https://192.0.2.1:6443", |open| &mut open.cluster_endpoint)?;
-        let kubernetes = self.needed(&cluster.kubernetes_version, "cluster.kubernetes_version", "", |open| &mut open.kubernetes)?;
+        let endpoint = self.needed(&cluster.endpoint, "cluster.endpoint", "https://192.0.2.1:6443", |open| {
+            &mut open.cluster_endpoint
+        })?;
+        let kubernetes =
+            self.needed(&cluster.kubernetes_version, "cluster.kubernetes_version", "", |open| &mut open.kubernetes)?;
         let version = draft.image.value().and_then(|image| image.talos_version.value()?.parse::<TalosVersion>().ok());
         if version.is_none() {
             // Its shape depends on the release; a wrong release is named by the rules for the image.
@@ -155,7 +167,9 @@ impl Work<'_> {
         input.install_disk = &disk;
         input.install_image = &installer;
         input.additional_sans = self.list(&machine.cert_sans, |open| &mut open.cert_sans);
-        for (given, subnets) in [(&cluster.pod_subnets, &mut input.pod_subnets), (&cluster.service_subnets, &mut input.service_subnets)] {
+        for (given, subnets) in
+            [(&cluster.pod_subnets, &mut input.pod_subnets), (&cluster.service_subnets, &mut input.service_subnets)]
+        {
             let written = self.list(given, |open| &mut open.subnets);
             if !written.is_empty() {
                 *subnets = written;
@@ -197,7 +211,9 @@ impl Work<'_> {
         let schematic = image.schematic_id.value().and_then(|id| id.parse().ok());
         let version = image.talos_version.value().and_then(|version| version.parse().ok());
         match (schematic, version) {
-            (Some(schematic), Some(version)) => InstallerReference::new("factory.talos.dev", "oracle", false, schematic, version).to_string(),
+            (Some(schematic), Some(version)) => {
+                InstallerReference::new("factory.talos.dev", "oracle", false, schematic, version).to_string()
+            }
             _ => String::new(),
         }
     }
@@ -234,7 +250,12 @@ impl Work<'_> {
         })
     }
 
-    fn secret(&mut self, own: Given<Secret<String>>, other: Option<Secret<String>>, attribute: &str) -> Option<Secret<String>> {
+    fn secret(
+        &mut self,
+        own: Given<Secret<String>>,
+        other: Option<Secret<String>>,
+        attribute: &str,
+    ) -> Option<Secret<String>> {
         match (own, other) {
             (Given::Value(secret), _) => Some(secret),
             (Given::Unknown, _) => {
@@ -249,7 +270,12 @@ impl Work<'_> {
         }
     }
 
-    fn certificate(&mut self, own: &Given<String>, other: Option<Secret<String>>, attribute: &str) -> Option<Secret<String>> {
+    fn certificate(
+        &mut self,
+        own: &Given<String>,
+        other: Option<Secret<String>>,
+        attribute: &str,
+    ) -> Option<Secret<String>> {
         use base64::Engine as _;
         let Some(text) = own.value() else {
             return self.secret(own.clone().map(Secret::new), other, attribute);
@@ -273,7 +299,13 @@ impl Work<'_> {
         self.findings.error("native-missing", attribute, format!("{attribute} is missing"), remedy);
     }
 
-    fn needed(&mut self, given: &Given<String>, attribute: &str, placeholder: &str, open: fn(&mut Open) -> &mut bool) -> Option<String> {
+    fn needed(
+        &mut self,
+        given: &Given<String>,
+        attribute: &str,
+        placeholder: &str,
+        open: fn(&mut Open) -> &mut bool,
+    ) -> Option<String> {
         match given {
             Given::Value(text) => Some(text.clone()),
             Given::Unknown => {
@@ -329,7 +361,9 @@ impl Work<'_> {
         match &machine.network {
             Given::Value(network) => documents.extend(self.network(network)),
             Given::Unknown => {
-                for open in [&mut self.open.addresses, &mut self.open.link, &mut self.open.routes, &mut self.open.nameservers] {
+                for open in
+                    [&mut self.open.addresses, &mut self.open.link, &mut self.open.routes, &mut self.open.nameservers]
+                {
                     *open = true;
                 }
             }
@@ -495,9 +529,13 @@ impl Work<'_> {
             (Given::Value(hardware), _) => alias(&hardware.to_ascii_lowercase()),
             (Given::Absent, Given::Value(name)) => Some((name.clone(), None)),
             (Given::Absent, Given::Absent) => {
-                let needed = !network.address.is_absent() || !network.gateway.is_absent() || !network.routes.is_absent();
+                let needed =
+                    !network.address.is_absent() || !network.gateway.is_absent() || !network.routes.is_absent();
                 if needed || network.dhcp.value() == Some(&true) {
-                    self.missing("machine.network.mac_address", "set it to the MAC address of the instance's VNIC, or set interface");
+                    self.missing(
+                        "machine.network.mac_address",
+                        "set it to the MAC address of the instance's VNIC, or set interface",
+                    );
                 }
                 None
             }
@@ -540,7 +578,14 @@ struct Values {
 impl Default for Values {
     fn default() -> Self {
         let empty = || Secret::new(String::new());
-        Self { id: empty(), secret: empty(), bootstrap_token: empty(), trustd_token: empty(), os_ca: empty(), k8s_ca: empty() }
+        Self {
+            id: empty(),
+            secret: empty(),
+            bootstrap_token: empty(),
+            trustd_token: empty(),
+            os_ca: empty(),
+            k8s_ca: empty(),
+        }
     }
 }
 

@@ -44,7 +44,10 @@ fn hardware_addresses(subject: &Subject<'_>, findings: &mut Findings) {
             findings.warning(
                 "mac-not-oracle",
                 attribute,
-                format!("{pattern} is not the hardware address of a network card in Oracle Cloud: those begin with {}", ORACLE_PREFIXES.join(" or ")),
+                format!(
+                    "{pattern} is not the hardware address of a network card in Oracle Cloud: those begin with {}",
+                    ORACLE_PREFIXES.join(" or ")
+                ),
                 "copy the MAC address of the instance's VNIC",
             );
         }
@@ -56,7 +59,8 @@ fn is_hardware_pattern(pattern: &str) -> bool {
         return pattern.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b':' || b == b'*');
     }
     let groups: Vec<&str> = pattern.split(':').collect();
-    let group = |group: &&str| group.len() == 2 && group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let group =
+        |group: &&str| group.len() == 2 && group.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     groups.len() == 6 && groups.iter().all(group)
 }
 
@@ -142,7 +146,10 @@ fn names_of_the_address(subject: &Subject<'_>, findings: &mut Findings) {
                 "address-not-in-cert-sans",
                 subject.place.at("machine.cert_sans"),
                 format!("machine.certSANs does not list the node's own address {}", net.addr()),
-                format!("add {} to machine.certSANs, so that the node's certificate names it from its first minute", net.addr()),
+                format!(
+                    "add {} to machine.certSANs, so that the node's certificate names it from its first minute",
+                    net.addr()
+                ),
             );
         }
     }
@@ -239,7 +246,8 @@ fn image(subject: &Subject<'_>, findings: &mut Findings) {
         );
     }
     let schematic = image.schematic_yaml.as_deref().and_then(|yaml| Schematic::parse(yaml).ok());
-    if schematic.is_some_and(|schematic| schematic.extensions().iter().any(|name| name.ends_with("/qemu-guest-agent"))) {
+    if schematic.is_some_and(|schematic| schematic.extensions().iter().any(|name| name.ends_with("/qemu-guest-agent")))
+    {
         findings.error(
             "qemu-guest-agent",
             "image",

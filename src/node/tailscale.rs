@@ -138,7 +138,8 @@ fn accepted_routes(subject: &Subject<'_>, service: &ExtensionService, findings: 
 
 fn kubespan(subject: &Subject<'_>, findings: &mut Findings) {
     let old = subject.config.get("machine.network.kubespan.enabled").and_then(Node::as_bool);
-    let new = subject.config.of_kind("KubeSpanConfig").next().and_then(|document| document.root().get("enabled")?.as_bool());
+    let new =
+        subject.config.of_kind("KubeSpanConfig").next().and_then(|document| document.root().get("enabled")?.as_bool());
     if old == Some(true) || new == Some(true) {
         findings.warning(
             "kubespan-beside-tailscale",

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::node::spec::NodeSpec;
-use crate::talos::machine_config::{MachineConfig, PatchError};
 use crate::talos::machine_config::generate::{self, GenerateError, GenerateSecrets, PemPair};
+use crate::talos::machine_config::{MachineConfig, PatchError};
 use crate::talos::pki::{self, CertificateAndKey, PkiError, Validity};
 use crate::talos::secret::Secret;
 use crate::talos::secrets::SecretsBundle;
@@ -44,8 +44,12 @@ impl Temporary {
     /// Derives the cluster from the secrets of the real configuration and the node's name.
     pub fn derive(spec: &NodeSpec) -> Result<Self, TemporaryError> {
         let seed = seed(spec);
-        let secrets = pki::temporary_secrets(seed.expose(), &format!("talosoci temporary cluster of {}", spec.hostname), Validity::FIXED)
-            .map_err(TemporaryError::Certificates)?;
+        let secrets = pki::temporary_secrets(
+            seed.expose(),
+            &format!("talosoci temporary cluster of {}", spec.hostname),
+            Validity::FIXED,
+        )
+        .map_err(TemporaryError::Certificates)?;
         let name = format!("{}-temp", spec.hostname);
         let installer = spec.image.installer.to_string();
         let generated = for_generate(&secrets);
@@ -77,15 +81,16 @@ impl Temporary {
     /// The configuration with a note of the boot that the upgrade starts from.
     pub fn yaml_upgrading_from(&self, boot_id: &str) -> Result<Secret<String>, TemporaryError> {
         let patch = format!("machine:\n  nodeAnnotations:\n    {UPGRADED_FROM_BOOT}: \"{boot_id}\"\n");
-        let patched = self
-            .config
-            .patch(&[&patch])
-            .map_err(TemporaryError::Note)?;
+        let patched = self.config.patch(&[&patch]).map_err(TemporaryError::Note)?;
         Ok(Secret::new(patched.config.to_yaml()))
     }
 
     /// Administrator credentials, minted for `lifetime` from an hour before `now`.
-    pub fn credentials(&self, now: OffsetDateTime, lifetime: time::Duration) -> Result<ClientCredentials, TemporaryError> {
+    pub fn credentials(
+        &self,
+        now: OffsetDateTime,
+        lifetime: time::Duration,
+    ) -> Result<ClientCredentials, TemporaryError> {
         let ca = &self.secrets.certs.os;
         let admin = pki::admin_certificate(ca, now, lifetime).map_err(TemporaryError::Certificates)?;
         Ok(ClientCredentials { ca: ca.crt.clone(), crt: admin.crt, key: admin.key })
@@ -96,11 +101,7 @@ impl Temporary {
 fn seed(spec: &NodeSpec) -> Secret<Vec<u8>> {
     let config = &spec.worker.config;
     let mut hash = Sha256::new();
-    for part in [
-        config.machine_token(),
-        text(config, "cluster.token"),
-        text(config, "cluster.secret"),
-    ] {
+    for part in [config.machine_token(), text(config, "cluster.token"), text(config, "cluster.secret")] {
         let part = part.unwrap_or_default();
         let part = part.expose();
         hash.update((part.len() as u64).to_be_bytes());

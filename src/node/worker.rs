@@ -110,19 +110,16 @@ fn lay_patches(
 
 /// Gives the node its name where the configuration leaves it to the platform (`HostnameConfig` with `auto`), since
 /// Oracle's instance metadata would win otherwise.
-fn name(
-    config: MachineConfig,
-    hostname: &str,
-    attribute: &str,
-    findings: &mut Findings,
-) -> Option<MachineConfig> {
+fn name(config: MachineConfig, hostname: &str, attribute: &str, findings: &mut Findings) -> Option<MachineConfig> {
     match config.hostname() {
         Some(written) if written == hostname => Some(config),
         Some(written) => {
             findings.error(
                 "hostname-mismatch",
                 "hostname",
-                format!("hostname is {hostname:?}, but the machine configuration in {attribute} names the node {written:?}"),
+                format!(
+                    "hostname is {hostname:?}, but the machine configuration in {attribute} names the node {written:?}"
+                ),
                 "write the same name in both places",
             );
             None
@@ -148,11 +145,8 @@ fn name(
 fn judge(config: &MachineConfig, attribute: &str, findings: &mut Findings) {
     // Talos itself validates in cloud mode on platform oracle (Talos v1.12.2 pkg/machinery/platforms).
     for problem in config.validate(Mode::Cloud) {
-        let message = if problem.path.is_empty() {
-            problem.message
-        } else {
-            format!("{}: {}", problem.path, problem.message)
-        };
+        let message =
+            if problem.path.is_empty() { problem.message } else { format!("{}: {}", problem.path, problem.message) };
         match problem.severity {
             Severity::Error => findings.error(
                 "config-validation",

@@ -55,8 +55,11 @@ impl Settings {
     /// Reads the block and, for what it leaves out, the environment.
     pub fn read(config: &Value) -> (Self, Diagnostics) {
         let mut diagnostics = Diagnostics::new();
-        let talosconfig = given::secret(config.get("talosconfig"))
-            .or(from_environment("TALOSCONFIG", "talosconfig", &mut diagnostics));
+        let talosconfig = given::secret(config.get("talosconfig")).or(from_environment(
+            "TALOSCONFIG",
+            "talosconfig",
+            &mut diagnostics,
+        ));
         let object = client_object(config.get("client_configuration"));
         if !object.is_absent() && !config.get("talosconfig").is_null() {
             diagnostics.push(
@@ -67,14 +70,16 @@ impl Settings {
                 .at(Path::root().attribute("client_configuration")),
             );
         }
-        let kubeconfig = given::secret(config.get("kubeconfig"))
-            .or(from_environment("KUBECONFIG", "kubeconfig", &mut diagnostics));
+        let kubeconfig =
+            given::secret(config.get("kubeconfig")).or(from_environment("KUBECONFIG", "kubeconfig", &mut diagnostics));
         let image_factory_url = given::string(config.get("image_factory_url"));
         if let Some(text) = image_factory_url.value()
             && let Err(problem) = factory_url(text)
         {
-            diagnostics
-                .push(Diagnostic::error("Invalid Image Factory address", problem).at(Path::root().attribute("image_factory_url")));
+            diagnostics.push(
+                Diagnostic::error("Invalid Image Factory address", problem)
+                    .at(Path::root().attribute("image_factory_url")),
+            );
         }
         let settings = Self {
             client: object.or(talosconfig.map(ClientDraft::Talosconfig)),
@@ -221,7 +226,9 @@ pub fn schema() -> Schema {
         Attribute::object(
             "ssh",
             [
-                Attribute::string("user").optional().description("User of the rescue shell: root, or one with password-less sudo."),
+                Attribute::string("user")
+                    .optional()
+                    .description("User of the rescue shell: root, or one with password-less sudo."),
                 Attribute::string("private_key").optional().sensitive().description("Private key, as text."),
                 Attribute::string("private_key_path").optional().description("File with the private key."),
                 Attribute::bool("agent").optional().description("Use the keys of the running SSH agent."),

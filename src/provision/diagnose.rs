@@ -258,7 +258,10 @@ const WORDS: &[Words] = &[
     Words {
         rule: "trustd-unreachable",
         place: Place::Dmesg,
-        words: &[&["API server CSR", "trustd", "50001"], &["i/o timeout", "no route to host", "network is unreachable", "deadline exceeded"]],
+        words: &[
+            &["API server CSR", "trustd", "50001"],
+            &["i/o timeout", "no route to host", "network is unreachable", "deadline exceeded"],
+        ],
         cause: "there is no route to the control plane: packets to trustd (port 50001) get no answer",
         remedy: "approve the subnet router's routes in the Tailscale admin console, put --accept-routes into TS_EXTRA_ARGS, and let \
                  port 50001 through",
@@ -306,7 +309,9 @@ fn extensions(evidence: &Evidence, before: &[Diagnosis]) -> Vec<Diagnosis> {
                 (
                     "extension-config",
                     format!("the extension service {name} waits for its configuration"),
-                    format!("add a document `kind: ExtensionServiceConfig` with `name: {name}` to the machine configuration"),
+                    format!(
+                        "add a document `kind: ExtensionServiceConfig` with `name: {name}` to the machine configuration"
+                    ),
                 )
             } else if service.message.contains("virtio-ports") {
                 (
@@ -335,18 +340,23 @@ fn kubelet(evidence: &Evidence, before: &[Diagnosis]) -> Option<Diagnosis> {
         rule: "kubelet-down",
         cause: "the kubelet is not healthy".into(),
         evidence: vec![service_line(kubelet)],
-        remedy: "look at its log: talosctl logs kubelet; it must reach cluster.controlPlane.endpoint on port 6443".into(),
+        remedy: "look at its log: talosctl logs kubelet; it must reach cluster.controlPlane.endpoint on port 6443"
+            .into(),
     })
 }
 
 fn kubernetes(evidence: &Evidence) -> Option<Diagnosis> {
     match evidence.kubernetes.as_ref()? {
-        KubernetesSeen::NotReady(reason) if reason.to_lowercase().contains("cni") || reason.contains("network plugin") => {
+        KubernetesSeen::NotReady(reason)
+            if reason.to_lowercase().contains("cni") || reason.contains("network plugin") =>
+        {
             Some(Diagnosis {
                 rule: "cni",
                 cause: "the network of Kubernetes (CNI) is not up on the node".into(),
                 evidence: vec![format!("Kubernetes: {}", shown(reason))],
-                remedy: "wait some minutes for its images; then look at the CNI's pod on the node, and at its tolerations".into(),
+                remedy:
+                    "wait some minutes for its images; then look at the CNI's pod on the node, and at its tolerations"
+                        .into(),
             })
         }
         KubernetesSeen::NotReady(reason) => Some(Diagnosis {
@@ -379,12 +389,18 @@ fn address(evidence: &Evidence) -> Option<Diagnosis> {
             "its API answers strangers",
             "apply the node's resource; if it is in the state already, change reflash",
         ),
-        Answer::Foreign(issuer) => {
-            ("foreign", "a node of another cluster answers", issuer.as_str(), "check the address, and whose credentials these are")
-        }
-        Answer::Rejected(why) => {
-            ("credentials", "the node refuses the client certificate", why.as_str(), "issue a new one: talosctl config new")
-        }
+        Answer::Foreign(issuer) => (
+            "foreign",
+            "a node of another cluster answers",
+            issuer.as_str(),
+            "check the address, and whose credentials these are",
+        ),
+        Answer::Rejected(why) => (
+            "credentials",
+            "the node refuses the client certificate",
+            why.as_str(),
+            "issue a new one: talosctl config new",
+        ),
         Answer::WrongName(names) => (
             "certificate-name",
             "the node's certificate does not name the address",

@@ -56,7 +56,8 @@ pub async fn examine(patient: &Patient<'_>) -> Seen {
 }
 
 async fn talos(patient: &Patient<'_>, seen: &mut Seen) {
-    let candidates: Vec<_> = patient.credentials.iter().map(|credentials| Candidate { which: (), credentials: *credentials }).collect();
+    let candidates: Vec<_> =
+        patient.credentials.iter().map(|credentials| Candidate { which: (), credentials }).collect();
     seen.evidence.answer = answer(detect(&patient.address, &candidates, 2 * ASK).await.answer);
     let (Answer::Node, Some(credentials)) = (&seen.evidence.answer, patient.credentials) else { return };
     match Node::connect(&patient.address, &Trust::Mutual(credentials.clone()), ASK).await {
@@ -74,9 +75,9 @@ fn answer(answer: talos::Answer<()>) -> Answer {
         talos::Answer::Foreign { issuer, .. } => Answer::Foreign(issuer),
         talos::Answer::RejectedOurCertificate { error, .. } => Answer::Rejected(chain(&error)),
         talos::Answer::WrongName { names, .. } => Answer::WrongName(format!("it names {}", names.join(", "))),
-        talos::Answer::WrongTime { now, not_before, not_after, .. } => {
-            Answer::WrongTime(format!("its certificate is valid from {not_before} to {not_after}, and here it is {now}"))
-        }
+        talos::Answer::WrongTime { now, not_before, not_after, .. } => Answer::WrongTime(format!(
+            "its certificate is valid from {not_before} to {not_after}, and here it is {now}"
+        )),
         talos::Answer::NotTls { banner } => Answer::Other(format!("something else answers: {banner:?}")),
         talos::Answer::Odd(error) => Answer::Other(chain(&error)),
     }
@@ -84,13 +85,8 @@ fn answer(answer: talos::Answer<()>) -> Answer {
 
 /// Everything at once; each question may fail by itself.
 async fn ask(node: &Node, seen: &mut Seen) {
-    let (facts, status, services, dmesg, clock) = tokio::join!(
-        Facts::gather(node),
-        node.machine_status(),
-        node.services(),
-        node.dmesg(),
-        node.time_status(),
-    );
+    let (facts, status, services, dmesg, clock) =
+        tokio::join!(Facts::gather(node), node.machine_status(), node.services(), node.dmesg(), node.time_status(),);
     let evidence = &mut seen.evidence;
     if let Ok(facts) = facts {
         evidence.addresses.clone_from(&facts.addresses);

@@ -45,7 +45,10 @@ impl Facts {
             platform: version.platform.map(|platform| platform.name),
             schematic_id: extensions.schematic().map(str::to_owned),
             schematic_yaml: extensions.named(SCHEMATIC).map(|marker| marker.extra_info.clone()),
-            extensions: extensions.real().map(|extension| (extension.name.clone(), extension.version.clone())).collect(),
+            extensions: extensions
+                .real()
+                .map(|extension| (extension.name.clone(), extension.version.clone()))
+                .collect(),
             machine_uuid,
             node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
             addresses: addresses.addresses.iter().map(|net| net.addr().to_string()).collect(),

@@ -54,7 +54,10 @@ async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<boo
 
 async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &Verified) -> Step {
     let source = ImageSource::file(&image.cached.path).await.map_err(|source| {
-        Cause::Image(crate::provision::image::ImageError::Read { path: image.cached.path.display().to_string(), source })
+        Cause::Image(crate::provision::image::ImageError::Read {
+            path: image.cached.path.display().to_string(),
+            source,
+        })
     })?;
     let options = FlashOptions {
         zero: match flash.zero {
@@ -70,12 +73,12 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         let part = format!("{:?}", at.phase).to_lowercase();
         job.limits.journal.progress(&part, journal::Progress { done: at.done, total: at.total, rate: at.rate });
     };
-    let done = flash::flash(session, facts, source, &options, &tell, &job.limits.stop)
-        .await
-        .map_err(|error| match error.cause {
+    let done = flash::flash(session, facts, source, &options, &tell, &job.limits.stop).await.map_err(|error| {
+        match error.cause {
             flash::Cause::Cancelled => Cause::Stopped,
             _ => Cause::Flash(error),
-        })?;
+        }
+    })?;
     Ok(format!(
         "{} MiB written to {}, {} MiB read back and compared, in {}",
         (done.written_bytes + done.zeroed_bytes) >> 20,

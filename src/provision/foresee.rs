@@ -31,11 +31,28 @@ fn needs_reboot(path: &str) -> bool {
 }
 
 const LIVE: &[&str] = &[
-    "ca", "acceptedCAs", "time", "certSANs", "install", "network", "sysfs", "sysctls", "logging", "controlPlane", "kubelet",
-    "kernel", "registries", "pods", "seccompProfiles", "nodeLabels", "nodeAnnotations", "nodeTaints",
+    "ca",
+    "acceptedCAs",
+    "time",
+    "certSANs",
+    "install",
+    "network",
+    "sysfs",
+    "sysctls",
+    "logging",
+    "controlPlane",
+    "kubelet",
+    "kernel",
+    "registries",
+    "pods",
+    "seccompProfiles",
+    "nodeLabels",
+    "nodeAnnotations",
+    "nodeTaints",
 ];
 
-const LIVE_FEATURES: &[&str] = &["kubernetesTalosAPIAccess", "kubePrism", "hostDNS", "imageCache", "nodeAddressSortAlgorithm"];
+const LIVE_FEATURES: &[&str] =
+    &["kubernetesTalosAPIAccess", "kubePrism", "hostDNS", "imageCache", "nodeAddressSortAlgorithm"];
 
 #[cfg(test)]
 mod tests {

@@ -9,10 +9,10 @@ use bytes::Bytes;
 
 use crate::client::cache::CachedImage;
 use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Digest, Event, HEAD, Image};
+use crate::provision::Job;
 use crate::provision::error::Cause;
 use crate::provision::journal::Progress;
 use crate::provision::wait::bounded;
-use crate::provision::Job;
 
 /// Larger than any disk image of Talos (9192 MiB in 1.14), so that an endless stream ends.
 const LARGEST: u64 = 256 << 30;

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use crate::client::kubernetes::Cluster;
 use crate::client::talos::{ApplyMode, ConfigSource, ErrorKind, MachineKind, Node, ResetOptions, TalosError, Trust};
 use crate::node::spec::Activation;
+use crate::provision::Job;
 use crate::provision::configure::Sender;
 use crate::provision::error::{Cause, chain};
 use crate::provision::facts::Facts;
 use crate::provision::observe::{HANDSHAKE, Observation, talos};
 use crate::provision::refresh::config_hash;
 use crate::provision::wait::{Limits, Look, bounded, until};
-use crate::provision::Job;
 
 /// A machine that has not rebooted this long after the hand-over is asked again.
 const REPLY_LOST: Duration = Duration::from_secs(60);
@@ -101,7 +101,11 @@ impl<'a> HandOver<'a> {
             }
             // A refusal in words is final. All else may be the reboot itself, in the middle of a conversation or since the
             // last look: the next look shows what is there.
-            Err(error) if matches!(error.kind(), ErrorKind::Rpc(_)) && !error.is_transient() && !error.may_have_taken_effect() => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Rpc(_))
+                    && !error.is_transient()
+                    && !error.may_have_taken_effect() =>
+            {
                 Look::Failed(Cause::Talos(error))
             }
             Err(error) => Look::Pending(chain(&error)),
@@ -236,7 +240,10 @@ async fn kubernetes(job: &Job, configuration: Configuration) -> Result<Option<St
     let name = if configuration.is_active() { &job.spec.hostname } else { job.node_name() };
     Ok(match cluster.node(name).await.map_err(Cause::Kubernetes)? {
         Some(node) if node.ready => None,
-        Some(node) => Some(format!("Kubernetes node {name} is not Ready: {}", node.not_ready_because.unwrap_or_else(|| "it gives no reason".to_owned()))),
+        Some(node) => Some(format!(
+            "Kubernetes node {name} is not Ready: {}",
+            node.not_ready_because.unwrap_or_else(|| "it gives no reason".to_owned())
+        )),
         None => Some(format!("there is no Kubernetes node {name} yet")),
     })
 }

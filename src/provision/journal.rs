@@ -208,7 +208,11 @@ mod tests {
         let text = fs::read_to_string(&place).expect("a journal");
         let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let events: Vec<_> = lines.iter().map(|line| line.event).collect();
-        assert_eq!(events, [Event::Run, Event::Started, Event::Progress, Event::Done], "too much progress, or too little");
+        assert_eq!(
+            events,
+            [Event::Run, Event::Started, Event::Progress, Event::Done],
+            "too much progress, or too little"
+        );
         assert_eq!(lines[2].progress.and_then(|progress| progress.percent()), Some(25));
         assert_eq!(lines[2].progress.and_then(|progress| progress.eta()), Some(6));
         assert_eq!((lines[3].phase.as_str(), lines[3].node.as_str()), ("flash", "cloudbox2"));

@@ -48,10 +48,10 @@ pub mod journal;
 pub mod observe;
 /// The phases and their order.
 pub mod phase;
-/// What each phase did.
-pub mod transcript;
 /// Reading a node that exists.
 pub mod refresh;
+/// What each phase did.
+pub mod transcript;
 /// Changing a node that exists.
 pub mod update;
 /// Waiting for conditions.

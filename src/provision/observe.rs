@@ -7,10 +7,10 @@ use crate::client::rescue::session::{Auth, HostKeyPolicy, Session, Target};
 use crate::client::talos::{Answer, BootId, Candidate, ConfigSource, ErrorKind, Node, TalosError, Trust, detect};
 use crate::node::spec::{Flash, HostKey, Image, NodeSpec, SshAuth, SshFlash};
 use crate::node::temporary;
+use crate::provision::Job;
 use crate::provision::error::{Cause, chain};
 use crate::provision::phase::Phase;
 use crate::provision::wait::{Look, until};
-use crate::provision::Job;
 use crate::talos::machine_config::MachineConfig;
 
 /// How long a first answer of the machine is waited for: a cloud instance takes minutes to boot.
@@ -115,7 +115,9 @@ pub async fn first(job: &Job) -> Result<Observation, Cause> {
         match observe(job).await {
             Err(cause) => Look::Failed(cause),
             Ok(Observation::Foreign { issuer }) if !job.spec.force => Look::Failed(Cause::Foreign { issuer }),
-            Ok(Observation::Foreign { issuer }) => Look::Pending(format!("node of another cluster ({issuer}); waiting for its rescue shell")),
+            Ok(Observation::Foreign { issuer }) => {
+                Look::Pending(format!("node of another cluster ({issuer}); waiting for its rescue shell"))
+            }
             Ok(Observation::Unreachable { why }) => Look::Pending(why),
             Ok(seen) => Look::Ready(seen),
         }
@@ -138,9 +140,9 @@ pub async fn observe(job: &Job) -> Result<Observation, Cause> {
             session.close().await;
             Ok(Observation::Rescue)
         }
-        Err(error) if error.is_transient() => Ok(Observation::Unreachable {
-            why: format!("Talos API: {why}; SSH: {}", chain(&error)),
-        }),
+        Err(error) if error.is_transient() => {
+            Ok(Observation::Unreachable { why: format!("Talos API: {why}; SSH: {}", chain(&error)) })
+        }
         Err(error) => Err(Cause::Session(error)),
     }
 }
@@ -261,7 +263,9 @@ pub fn hints(phase: Phase, cause: &Cause, spec: &NodeSpec) -> Vec<String> {
     let port = spec.endpoint.talos_port;
     match phase {
         Phase::Image | Phase::Flash => vec![
-            format!("check that endpoint is right and that the security list lets this computer reach SSH and port {port}"),
+            format!(
+                "check that endpoint is right and that the security list lets this computer reach SSH and port {port}"
+            ),
             "boot the instance into its rescue system, with the target disk not in use".into(),
         ],
         Phase::Boot => vec![

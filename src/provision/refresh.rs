@@ -73,7 +73,10 @@ async fn stranger(address: &Address, credentials: &ClientCredentials) -> Result<
         Answer::NotTls { banner } => format!("something else answers there: {banner:?}"),
         Answer::WrongName { names, .. } => format!("the node's certificate names {} only", names.join(", ")),
         Answer::WrongTime { .. } => "the clocks of the node and of this computer disagree".to_owned(),
-        Answer::Refused(error) | Answer::Unreachable(error) | Answer::RejectedOurCertificate { error, .. } | Answer::Odd(error) => {
+        Answer::Refused(error)
+        | Answer::Unreachable(error)
+        | Answer::RejectedOurCertificate { error, .. }
+        | Answer::Odd(error) => {
             return Err(error);
         }
     };

@@ -80,9 +80,12 @@ impl Transcript {
     /// Adds phases that turned out to be needed, before the last one.
     pub fn insert_before_join(&mut self, phases: &[Phase]) {
         let join = self.entries.len().saturating_sub(1);
-        let added = phases
-            .iter()
-            .map(|phase| Entry { phase: *phase, outcome: Outcome::NotRun, took: Duration::ZERO, note: String::new() });
+        let added = phases.iter().map(|phase| Entry {
+            phase: *phase,
+            outcome: Outcome::NotRun,
+            took: Duration::ZERO,
+            note: String::new(),
+        });
         self.entries.splice(join..join, added);
     }
 
@@ -110,11 +113,7 @@ impl fmt::Display for Transcript {
 /// `4.2s`, `3m12s`.
 pub fn seconds(duration: Duration) -> String {
     let whole = duration.as_secs();
-    if whole < 60 {
-        format!("{:.1}s", duration.as_secs_f64())
-    } else {
-        format!("{}m{:02}s", whole / 60, whole % 60)
-    }
+    if whole < 60 { format!("{:.1}s", duration.as_secs_f64()) } else { format!("{}m{:02}s", whole / 60, whole % 60) }
 }
 
 #[cfg(test)]

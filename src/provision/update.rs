@@ -236,7 +236,10 @@ async fn upgrade_step(job: &Job, asked: &Mutex<Option<Asked>>) -> Result<Look<St
 async fn send(job: &Job) -> Result<(Outcome, &'static str), Cause> {
     let node = connect(job).await.map_err(Cause::Talos)?;
     let persistent = is_applied(job, &node, ConfigSource::Persistent).await.map_err(Cause::Talos)?;
-    if persistent && (job.spec.apply_mode == ApplyMode::Staged || is_applied(job, &node, ConfigSource::Active).await.map_err(Cause::Talos)?) {
+    if persistent
+        && (job.spec.apply_mode == ApplyMode::Staged
+            || is_applied(job, &node, ConfigSource::Active).await.map_err(Cause::Talos)?)
+    {
         return Ok((Outcome::Skipped, "the node has the wanted configuration"));
     }
     let (mode, note) = match job.spec.apply_mode {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::talos::{ApplyMode, ErrorKind, Node, PullProgress, RebootMode, Store, TalosError, Trust, UpgradeRequest};
+use crate::client::talos::{
+    ApplyMode, ErrorKind, Node, PullProgress, RebootMode, Store, TalosError, Trust, UpgradeRequest,
+};
 use crate::node::spec::Image;
 use crate::provision::error::{Cause, chain};
 use crate::provision::observe::{HANDSHAKE, Observation, Running, talos};
@@ -38,9 +40,8 @@ pub async fn run(job: &Job, seen: &mut Observation) -> Step {
         return Ok(format!("seen to be done: {}", before.describe()));
     }
     let attempt = Attempt { job, from: *before, asked: Mutex::new(None) };
-    *seen = until(&job.limits.within(UPGRADE), "the upgraded machine", || attempt.look())
-        .await
-        .map_err(Cause::ended)?;
+    *seen =
+        until(&job.limits.within(UPGRADE), "the upgraded machine", || attempt.look()).await.map_err(Cause::ended)?;
     Ok(seen.to_string())
 }
 
@@ -111,16 +112,20 @@ pub async fn install(job: &Job, credentials: &ClientCredentials, image: &Image) 
     let node = Node::connect(&job.address(), &Trust::Mutual(credentials.clone()), HANDSHAKE).await?;
     let installer = image.installer.to_string();
     let store = Store::default();
-    let progress = |step: PullProgress| tracing::debug!(phase = "upgrade", layer = step.layer, offset = step.offset, total = step.total, "pulling");
+    let progress = |step: PullProgress| {
+        tracing::debug!(phase = "upgrade", layer = step.layer, offset = step.offset, total = step.total, "pulling")
+    };
     match node.pull_image(&installer, store, PULL, progress).await {
         Ok(_) => {
-            node.lifecycle_upgrade(&installer, store, INSTALL, |output| tracing::debug!(phase = "upgrade", output)).await?;
+            node.lifecycle_upgrade(&installer, store, INSTALL, |output| tracing::debug!(phase = "upgrade", output))
+                .await?;
             tracing::info!(phase = "upgrade", "new boot entry written, rebooting");
             node.reboot(RebootMode::Default).await.map(drop)
         }
         // Talos 1.12 has neither ImageService nor LifecycleService.
         Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::Unimplemented) => {
-            let request = UpgradeRequest { image: installer, preserve: true, force: false, stage: false, powercycle: false };
+            let request =
+                UpgradeRequest { image: installer, preserve: true, force: false, stage: false, powercycle: false };
             node.upgrade(&request, PULL).await.map(drop)
         }
         Err(error) => Err(error),

@@ -139,7 +139,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_passed_deadline_tells_what_was_seen_last() {
-        let found = until(&limits(Duration::from_secs(3)), "x", || async { Look::<(), ()>::Pending("refused".into()) }).await;
+        let found =
+            until(&limits(Duration::from_secs(3)), "x", || async { Look::<(), ()>::Pending("refused".into()) }).await;
         assert!(matches!(found, Err(Ended::TimedOut { last, .. }) if last == "refused"));
     }
 

@@ -35,50 +35,27 @@ impl DataKey {
     ///
     /// # Errors
     /// What is wrong with the value, as the end of a sentence.
-    pub(super) fn open<'t>(
-        &self,
-        text: &'t str,
-        binding: &str,
-    ) -> Result<Opened<'t>, &'static str> {
+    pub(super) fn open<'t>(&self, text: &'t str, binding: &str) -> Result<Opened<'t>, &'static str> {
         const SHAPE: &str = "is no complete ENC[AES256_GCM,…]";
-        let body = text
-            .strip_prefix(PREFIX)
-            .and_then(|rest| rest.strip_suffix(']'))
-            .ok_or(SHAPE)?;
+        let body = text.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(']')).ok_or(SHAPE)?;
         let (data, rest) = body.split_once(",iv:").ok_or(SHAPE)?;
         let (iv, rest) = rest.split_once(",tag:").ok_or(SHAPE)?;
         let (tag, kind) = rest.split_once(",type:").ok_or(SHAPE)?;
         let unpack = |packed: &str| STANDARD.decode(packed).map_err(|_| "holds broken base64");
         let iv = unpack(iv)?;
-        let nonce = Array::<u8, U32>::try_from(iv.as_slice())
-            .map_err(|_| "has an iv that is not 32 bytes long")?;
+        let nonce = Array::<u8, U32>::try_from(iv.as_slice()).map_err(|_| "has an iv that is not 32 bytes long")?;
         let sealed = [unpack(data)?, unpack(tag)?].concat();
-        let payload = Payload {
-            msg: &sealed,
-            aad: binding.as_bytes(),
-        };
+        let payload = Payload { msg: &sealed, aad: binding.as_bytes() };
         let bytes = self
             .0
             .decrypt(&nonce, payload)
             .map_err(|_| "does not decrypt: it was changed, or moved from another place")?;
-        Ok(Opened {
-            kind,
-            bytes: Zeroizing::new(bytes),
-        })
+        Ok(Opened { kind, bytes: Zeroizing::new(bytes) })
     }
 
     /// Puts the encryption on.
-    pub(super) fn seal(
-        &self,
-        bytes: &[u8],
-        kind: &str,
-        binding: &str,
-        iv: [u8; 32],
-    ) -> Option<String> {
-        let payload = Payload {
-            msg: bytes,
-            aad: binding.as_bytes(),
-        };
+    pub(super) fn seal(&self, bytes: &[u8], kind: &str, binding: &str, iv: [u8; 32]) -> Option<String> {
+        let payload = Payload { msg: bytes, aad: binding.as_bytes() };
         let sealed = self.0.encrypt(&Array::<u8, U32>::from(iv), payload).ok()?;
         let (data, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LENGTH)?)?;
         let [data, iv, tag] = [data, &iv, tag].map(|part| STANDARD.encode(part));
@@ -98,21 +75,10 @@ mod tests {
         let key = DataKey::new(&[7; 32]).unwrap();
         let sealed = key.seal(b"hunter2", "str", "a:b:", [1; 32]).unwrap();
         let opened = key.open(&sealed, "a:b:").unwrap();
-        assert_eq!(
-            (opened.kind, opened.bytes.as_slice()),
-            ("str", b"hunter2".as_slice())
-        );
+        assert_eq!((opened.kind, opened.bytes.as_slice()), ("str", b"hunter2".as_slice()));
         assert!(key.open(&sealed, "a:c:").is_err());
-        assert!(
-            DataKey::new(&[8; 32])
-                .unwrap()
-                .open(&sealed, "a:b:")
-                .is_err()
-        );
-        assert!(
-            key.open(&sealed.replace("data:", "data:AAAA"), "a:b:")
-                .is_err()
-        );
+        assert!(DataKey::new(&[8; 32]).unwrap().open(&sealed, "a:b:").is_err());
+        assert!(key.open(&sealed.replace("data:", "data:AAAA"), "a:b:").is_err());
         assert!(DataKey::new(&[7; 16]).is_none());
     }
 
@@ -120,15 +86,9 @@ mod tests {
     fn broken_values_say_what_is_broken() {
         let key = DataKey::new(&[7; 32]).unwrap();
         for (text, wanted) in [
-            (
-                "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str",
-                "no complete",
-            ),
+            ("ENC[AES256_GCM,data:AA==,iv:AA==,tag:AA==,type:str", "no complete"),
             ("ENC[AES256_GCM,data:AA==,iv:AA==,type:str]", "no complete"),
-            (
-                "ENC[AES256_GCM,data:!,iv:AA==,tag:AA==,type:str]",
-                "not 32 bytes",
-            ),
+            ("ENC[AES256_GCM,data:!,iv:AA==,tag:AA==,type:str]", "not 32 bytes"),
             ("plain", "no complete"),
         ] {
             let error = key.open(text, "").err().unwrap();

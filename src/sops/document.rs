@@ -66,10 +66,7 @@ pub(super) fn scan(text: &str) -> Result<Scan, SopsError> {
     let options = granit_parser::options! { max_buffered_comment_events: text.len() };
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|error| {
-            let at = At {
-                line: error.marker().line(),
-                column: error.marker().col() + 1,
-            };
+            let at = At { line: error.marker().line(), column: error.marker().col() + 1 };
             let problem = error.kind().to_string();
             SopsError::Yaml(YamlError { at, problem })
         })?;
@@ -86,10 +83,9 @@ impl Scan {
         self.elaborate |= event.anchor_id().is_some_and(|id| id != 0) || event.tag().is_some();
         match event {
             Event::DocumentStart(..) => self.documents += 1,
-            Event::Comment(..) if self.skipping.is_none() => self.comments.push(Comment {
-                range: range.start + 1..range.end,
-                after: self.values.len(),
-            }),
+            Event::Comment(..) if self.skipping.is_none() => {
+                self.comments.push(Comment { range: range.start + 1..range.end, after: self.values.len() })
+            }
             Event::Alias(_) => {
                 return Err(self.unreadable(line, "is an alias, which sops does not write"));
             }
@@ -122,10 +118,7 @@ impl Scan {
         line: usize,
     ) -> Result<(), SopsError> {
         let depth = self.frames.len();
-        if let Some(Frame::Map {
-            key: key @ None, ..
-        }) = self.frames.last_mut()
-        {
+        if let Some(Frame::Map { key: key @ None, .. }) = self.frames.last_mut() {
             if depth == 1 && text == "sops" && self.skipping.is_none() {
                 let start = range.start;
                 self.skipping = Some(Skipping { start, depth });
@@ -149,15 +142,7 @@ impl Scan {
         self.last_end = range.end.max(self.last_end);
         if self.skipping.is_none() {
             let path = self.path();
-            self.values.push(Value {
-                range,
-                path,
-                text,
-                plain,
-                block,
-                in_flow: self.in_flow(),
-                line,
-            });
+            self.values.push(Value { range, path, text, plain, block, in_flow: self.in_flow(), line });
         }
         self.value_done(source);
         Ok(())
@@ -178,8 +163,7 @@ impl Scan {
 
     fn close(&mut self, source: &str, end: usize) {
         // Only the end of a flow collection is a character of its own.
-        if let Some(Frame::Map { flow: true, .. } | Frame::List { flow: true }) = self.frames.pop()
-        {
+        if let Some(Frame::Map { flow: true, .. } | Frame::List { flow: true }) = self.frames.pop() {
             self.last_end = end;
         }
         self.value_done(source);
@@ -190,15 +174,11 @@ impl Scan {
         if let Some(Frame::Map { key, .. }) = self.frames.last_mut() {
             *key = None;
         }
-        if self
-            .skipping
-            .as_ref()
-            .is_some_and(|skipping| skipping.depth == depth)
+        if self.skipping.as_ref().is_some_and(|skipping| skipping.depth == depth)
             && let Some(skipping) = self.skipping.take()
         {
             let flow = self.in_flow();
-            self.metadata
-                .push(entry(source, skipping.start..self.last_end, flow));
+            self.metadata.push(entry(source, skipping.start..self.last_end, flow));
         }
     }
 
@@ -211,18 +191,11 @@ impl Scan {
     }
 
     fn in_flow(&self) -> bool {
-        matches!(
-            self.frames.last(),
-            Some(Frame::Map { flow: true, .. } | Frame::List { flow: true })
-        )
+        matches!(self.frames.last(), Some(Frame::Map { flow: true, .. } | Frame::List { flow: true }))
     }
 
     fn unreadable(&self, line: usize, problem: &'static str) -> SopsError {
-        SopsError::Value {
-            line,
-            path: self.path().join("."),
-            problem,
-        }
+        SopsError::Value { line, path: self.path().join("."), problem }
     }
 }
 
@@ -247,9 +220,7 @@ pub(super) fn replace(text: &str, mut edits: Vec<(Range<usize>, String)>) -> Str
 /// this one goes from the `|` or `>` to the last line feed.
 fn whole_block(source: &str, after: usize, content: Range<usize>) -> Range<usize> {
     let between = source.get(after..content.start).unwrap_or_default();
-    let start = between
-        .find(['|', '>'])
-        .map_or(content.start, |at| after + at);
+    let start = between.find(['|', '>']).map_or(content.start, |at| after + at);
     let end = source[..content.end].trim_end_matches(' ').len();
     start..end.max(content.start)
 }
@@ -275,9 +246,7 @@ fn entry(source: &str, range: Range<usize>, flow: bool) -> Range<usize> {
     // The range of a block scalar ends behind its line feed already.
     let end = match before.len() < range.end && source[..range.end].ends_with('\n') {
         true => range.end,
-        false => after
-            .find('\n')
-            .map_or(source.len(), |at| range.end + at + 1),
+        false => after.find('\n').map_or(source.len(), |at| range.end + at + 1),
     };
     start..end
 }
@@ -288,57 +257,29 @@ mod tests {
 
     fn cut(text: &str) -> String {
         let scan = scan(text).unwrap();
-        replace(
-            text,
-            scan.metadata
-                .into_iter()
-                .map(|range| (range, String::new()))
-                .collect(),
-        )
+        replace(text, scan.metadata.into_iter().map(|range| (range, String::new())).collect())
     }
 
     #[test]
     fn values_are_found_with_their_paths_and_places() {
         let text = "a: 'x'  # c\nb:\n  - |\n    l\n  - {k: v}\nsops:\n  mac: y\n";
         let scan = scan(text).unwrap();
-        let found: Vec<_> = scan
-            .values
-            .iter()
-            .map(|value| {
-                (
-                    value.path.join(":"),
-                    &text[value.range.clone()],
-                    value.in_flow,
-                )
-            })
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("a".into(), "'x'", false),
-                ("b".into(), "|\n    l\n", false),
-                ("b:k".into(), "v", true)
-            ]
-        );
+        let found: Vec<_> =
+            scan.values.iter().map(|value| (value.path.join(":"), &text[value.range.clone()], value.in_flow)).collect();
+        assert_eq!(found, [("a".into(), "'x'", false), ("b".into(), "|\n    l\n", false), ("b:k".into(), "v", true)]);
         assert_eq!(&text[scan.comments[0].range.clone()], " c");
     }
 
     #[test]
     fn the_metadata_is_cut_out_whole_wherever_it_stands() {
         for (text, wanted) in [
-            (
-                "a: 1\nsops:\n    mac: x\n    age:\n        - enc: |\n            q\n",
-                "a: 1\n",
-            ),
+            ("a: 1\nsops:\n    mac: x\n    age:\n        - enc: |\n            q\n", "a: 1\n"),
             ("sops:\n    mac: x # c\na: 1\n", "a: 1\n"),
             ("a: 1\nsops: {mac: x}\nb: 2\n", "a: 1\nb: 2\n"),
             ("{a: 1, sops: {mac: x}}\n", "{a: 1}\n"),
             ("{sops: {mac: x}, a: 1}\n", "{ a: 1}\n"),
             ("{\"sops\": {}}", "{}"),
-            (
-                "a: 1\nsops:\n  mac: x\n---\nb: 2\nsops:\n  mac: x\n",
-                "a: 1\n---\nb: 2\n",
-            ),
+            ("a: 1\nsops:\n  mac: x\n---\nb: 2\nsops:\n  mac: x\n", "a: 1\n---\nb: 2\n"),
             ("a: {sops: 1}\n", "a: {sops: 1}\n"),
         ] {
             let wanted = wanted.replace("{sops: {}}", "{}");

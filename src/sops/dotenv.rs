@@ -6,8 +6,7 @@ use super::metadata::{Mac, Metadata, OTHER_KINDS, Rule};
 use super::{Cleartext, Keyring, SopsError};
 
 pub(super) fn has_metadata(text: &str) -> bool {
-    text.lines()
-        .any(|line| line.starts_with("sops_mac=") || line.starts_with("sops_version="))
+    text.lines().any(|line| line.starts_with("sops_mac=") || line.starts_with("sops_version="))
 }
 
 pub(super) fn decrypt(text: &str, keys: &Keyring) -> Result<Cleartext, SopsError> {
@@ -29,29 +28,16 @@ pub(super) fn decrypt(text: &str, keys: &Keyring) -> Result<Cleartext, SopsError
     Ok(Cleartext::new(out))
 }
 
-fn open_line(
-    line: &str,
-    at: usize,
-    metadata: &Metadata,
-    key: &DataKey,
-    mac: &mut Mac,
-) -> Result<String, SopsError> {
+fn open_line(line: &str, at: usize, metadata: &Metadata, key: &DataKey, mac: &mut Mac) -> Result<String, SopsError> {
     if line.is_empty() {
         return Ok(String::new());
     }
     if let Some(comment) = line.strip_prefix('#') {
-        let opened = key
-            .open(comment, ":")
-            .ok()
-            .filter(|opened| opened.kind == "comment");
+        let opened = key.open(comment, ":").ok().filter(|opened| opened.kind == "comment");
         let opened = opened.and_then(|opened| String::from_utf8(opened.bytes.to_vec()).ok());
         return Ok(format!("#{}", opened.as_deref().unwrap_or(comment)));
     }
-    let wrong = |path: &str, problem| SopsError::Value {
-        line: at,
-        path: path.to_owned(),
-        problem,
-    };
+    let wrong = |path: &str, problem| SopsError::Value { line: at, path: path.to_owned(), problem };
     let Some((name, value)) = line.split_once('=') else {
         return Err(wrong("?", "is no KEY=value line"));
     };
@@ -63,9 +49,7 @@ fn open_line(
         (false, _) => Leaf::written(&value, false),
         (true, false) => return Err(wrong(name, "is not encrypted although it has to be")),
         (true, true) => {
-            let opened = key
-                .open(&value, &format!("{name}:"))
-                .map_err(|problem| wrong(name, problem))?;
+            let opened = key.open(&value, &format!("{name}:")).map_err(|problem| wrong(name, problem))?;
             Leaf::opened(&opened).map_err(|problem| wrong(name, problem))?
         }
     };
@@ -88,9 +72,7 @@ fn metadata(text: &str) -> Result<Metadata, SopsError> {
         last_modified: value("lastmodified").unwrap_or_default(),
         mac_only_encrypted: value("mac_only_encrypted").is_some_and(|value| value == "true"),
         rule: Rule::new(|key| value(key).filter(|text| !text.is_empty())),
-        several_groups: entries
-            .iter()
-            .any(|(key, _)| key.starts_with("key_groups__list_1__")),
+        several_groups: entries.iter().any(|(key, _)| key.starts_with("key_groups__list_1__")),
         ..Metadata::default()
     };
     for group in ["", "key_groups__list_0__map_"] {

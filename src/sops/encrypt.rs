@@ -68,9 +68,7 @@ struct Writer {
 impl Writer {
     fn seal(&mut self, bytes: &[u8], kind: &str, binding: &str) -> Result<String, SopsError> {
         let mut iv = [0; 32];
-        self.ivs
-            .expand(&self.used.to_be_bytes(), &mut iv)
-            .map_err(|error| bad(error.to_string()))?;
+        self.ivs.expand(&self.used.to_be_bytes(), &mut iv).map_err(|error| bad(error.to_string()))?;
         self.used += 1;
         let sealed = self.key.seal(bytes, kind, binding, iv);
         sealed.ok_or_else(|| bad("a value is too long"))
@@ -83,9 +81,7 @@ impl Writer {
         };
         let scan = document::scan(&text)?;
         if scan.elaborate || scan.documents > 1 {
-            return Err(bad(
-                "only one plain block mapping without anchors and tags can be encrypted here",
-            ));
+            return Err(bad("only one plain block mapping without anchors and tags can be encrypted here"));
         }
         if !scan.metadata.is_empty() {
             return Err(bad("the file has a key sops already"));
@@ -121,10 +117,7 @@ impl Writer {
                     self.mac.add(value.as_bytes(), true);
                     match name.ends_with(DEFAULT_UNENCRYPTED_SUFFIX) {
                         true => line.to_owned(),
-                        false => format!(
-                            "{name}={}",
-                            self.seal(value.as_bytes(), "str", &format!("{name}:"))?
-                        ),
+                        false => format!("{name}={}", self.seal(value.as_bytes(), "str", &format!("{name}:"))?),
                     }
                 }
                 None if !line.starts_with('#') && !line.is_empty() => {
@@ -148,9 +141,7 @@ fn wrap(data_key: &[u8], recipient: &str) -> Result<String, SopsError> {
 fn yaml_metadata(wrapped: &[(String, String)], modified: &str, mac: &str) -> String {
     let mut out = String::from("sops:\n    age:\n");
     for (recipient, enc) in wrapped {
-        out.push_str(&format!(
-            "        - recipient: {recipient}\n          enc: |\n"
-        ));
+        out.push_str(&format!("        - recipient: {recipient}\n          enc: |\n"));
         for line in enc.lines() {
             out.push_str(&format!("            {line}\n"));
         }
@@ -177,9 +168,7 @@ fn dotenv_metadata(wrapped: &[(String, String)], modified: &str, mac: &str) -> S
 }
 
 fn bad(problem: impl Into<String>) -> SopsError {
-    SopsError::Encrypt {
-        problem: problem.into(),
-    }
+    SopsError::Encrypt { problem: problem.into() }
 }
 
 /// The sops release whose files these are like.

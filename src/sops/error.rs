@@ -73,9 +73,9 @@ impl SopsError {
                 "set age_key_file to the key file of one of these recipients, or SOPS_AGE_KEY_FILE, or SOPS_AGE_KEY, or \
                  add your recipient with `sops updatekeys`",
             ),
-            Self::OtherKeysOnly { .. } | Self::KeyGroups => Some(
-                "add an age recipient of your own with `sops updatekeys`, outside of key groups",
-            ),
+            Self::OtherKeysOnly { .. } | Self::KeyGroups => {
+                Some("add an age recipient of your own with `sops updatekeys`, outside of key groups")
+            }
             Self::Mac | Self::Value { .. } => {
                 Some("edit encrypted files with `sops edit`; a merge or a plain editor breaks them")
             }

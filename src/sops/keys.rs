@@ -61,41 +61,27 @@ pub fn places(environment: impl Fn(&str) -> Option<String>, platform: Platform) 
         kind,
         source: environment(name).map_or(Source::Unset, source),
     };
-    let file = |path: String, kind| Place {
-        name: path.clone(),
-        kind,
-        source: Source::File(path),
-    };
+    let file = |path: String, kind| Place { name: path.clone(), kind, source: Source::File(path) };
     let mut places = vec![
         variable("SOPS_AGE_SSH_PRIVATE_KEY_FILE", KeyKind::Ssh, Source::File),
-        variable(
-            "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
-            KeyKind::Ssh,
-            Source::Command,
-        ),
+        variable("SOPS_AGE_SSH_PRIVATE_KEY_CMD", KeyKind::Ssh, Source::Command),
     ];
     if let Some(home) = &home {
         places.push(file(format!("{home}/.ssh/id_ed25519"), KeyKind::Ssh));
         places.push(file(format!("{home}/.ssh/id_rsa"), KeyKind::Ssh));
     }
     places.extend([
-        variable("SOPS_AGE_KEY", KeyKind::Age, |text| {
-            Source::Text(Cleartext::new(text))
-        }),
+        variable("SOPS_AGE_KEY", KeyKind::Age, |text| Source::Text(Cleartext::new(text))),
         variable("SOPS_AGE_KEY_FILE", KeyKind::Age, Source::File),
         variable("SOPS_AGE_KEY_CMD", KeyKind::Age, Source::Command),
     ]);
     let under_home = |folder: &str| home.as_ref().map(|home| format!("{home}/{folder}"));
     let configuration = match platform {
         Platform::Unix => set("XDG_CONFIG_HOME").or_else(|| under_home(".config")),
-        Platform::MacOs => {
-            set("XDG_CONFIG_HOME").or_else(|| under_home("Library/Application Support"))
-        }
+        Platform::MacOs => set("XDG_CONFIG_HOME").or_else(|| under_home("Library/Application Support")),
         Platform::Windows => set("APPDATA"),
     };
-    places.extend(
-        configuration.map(|folder| file(format!("{folder}/sops/age/keys.txt"), KeyKind::Age)),
-    );
+    places.extend(configuration.map(|folder| file(format!("{folder}/sops/age/keys.txt"), KeyKind::Age)));
     places
 }
 
@@ -139,9 +125,7 @@ impl Keyring {
     }
 
     pub(super) fn identities(&self) -> impl Iterator<Item = &dyn age::Identity> {
-        self.identities
-            .iter()
-            .map(|identity| identity.as_ref() as &dyn age::Identity)
+        self.identities.iter().map(|identity| identity.as_ref() as &dyn age::Identity)
     }
 
     pub(super) fn looked_in(&self) -> (Vec<String>, Vec<String>) {
@@ -150,9 +134,7 @@ impl Keyring {
 
     /// A key file of age-keygen: one key a line, comments. `SOPS_AGE_KEY` may hold several on one line.
     fn add_age(&mut self, place: &str, text: &str) {
-        let lines = text
-            .lines()
-            .filter(|line| !line.trim_start().starts_with('#'));
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
         for word in lines.flat_map(str::split_whitespace) {
             match age::x25519::Identity::from_str(word) {
                 Ok(identity) => self.identities.push(Box::new(identity)),
@@ -212,23 +194,13 @@ mod tests {
             Source::Command(command) => format!("$({command})"),
             Source::Text(_) => format!("{} text", place.name),
         };
-        places(environment, platform)
-            .into_iter()
-            .map(shown)
-            .collect()
+        places(environment, platform).into_iter().map(shown).collect()
     }
 
     #[test]
     fn keys_are_looked_for_where_sops_looks() {
         assert_eq!(
-            names(
-                Platform::Unix,
-                &[
-                    ("HOME", "/home/u"),
-                    ("SOPS_AGE_KEY_FILE", "/k"),
-                    ("SOPS_AGE_KEY", "x")
-                ]
-            ),
+            names(Platform::Unix, &[("HOME", "/home/u"), ("SOPS_AGE_KEY_FILE", "/k"), ("SOPS_AGE_KEY", "x")]),
             [
                 "SOPS_AGE_SSH_PRIVATE_KEY_FILE unset",
                 "SOPS_AGE_SSH_PRIVATE_KEY_CMD unset",
@@ -241,26 +213,10 @@ mod tests {
             ]
         );
         for (platform, variables, wanted) in [
-            (
-                Platform::Unix,
-                [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")],
-                "/x/sops/age/keys.txt",
-            ),
-            (
-                Platform::MacOs,
-                [("HOME", "/h"), ("A", "")],
-                "/h/Library/Application Support/sops/age/keys.txt",
-            ),
-            (
-                Platform::MacOs,
-                [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")],
-                "/x/sops/age/keys.txt",
-            ),
-            (
-                Platform::Windows,
-                [("APPDATA", "C:/r"), ("USERPROFILE", "C:/u")],
-                "C:/r/sops/age/keys.txt",
-            ),
+            (Platform::Unix, [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")], "/x/sops/age/keys.txt"),
+            (Platform::MacOs, [("HOME", "/h"), ("A", "")], "/h/Library/Application Support/sops/age/keys.txt"),
+            (Platform::MacOs, [("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")], "/x/sops/age/keys.txt"),
+            (Platform::Windows, [("APPDATA", "C:/r"), ("USERPROFILE", "C:/u")], "C:/r/sops/age/keys.txt"),
         ] {
             assert_eq!(names(platform, &variables).last().unwrap(), wanted);
         }
@@ -271,21 +227,11 @@ mod tests {
     fn a_key_file_is_read_with_its_comments_and_its_unusable_lines_are_named() {
         let file = include_str!("../../tests/golden/sops/key.txt");
         let mut ring = Keyring::new();
-        ring.add(
-            "keys.txt",
-            KeyKind::Age,
-            &format!("{file}\nAGE-PLUGIN-YUBIKEY-1XYZ\nhunter2\n"),
-        );
+        ring.add("keys.txt", KeyKind::Age, &format!("{file}\nAGE-PLUGIN-YUBIKEY-1XYZ\nhunter2\n"));
         assert_eq!(ring.identities().count(), 1);
         let shown = format!("{ring:?}");
-        assert!(
-            shown.contains("age plugins") && shown.contains("no age key"),
-            "{shown}"
-        );
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("SECRET"),
-            "{shown}"
-        );
+        assert!(shown.contains("age plugins") && shown.contains("no age key"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("SECRET"), "{shown}");
         let key = file.lines().last().unwrap();
         let mut inline = Keyring::new();
         inline.add("SOPS_AGE_KEY", KeyKind::Age, &format!("{key} {key}"));
@@ -299,13 +245,7 @@ mod tests {
         ring.absent("/home/u/.ssh/id_ed25519");
         assert!(ring.is_empty());
         let (places, problems) = ring.looked_in();
-        assert_eq!(
-            places,
-            [
-                "/home/u/.ssh/id_rsa",
-                "/home/u/.ssh/id_ed25519 (nothing there)"
-            ]
-        );
+        assert_eq!(places, ["/home/u/.ssh/id_rsa", "/home/u/.ssh/id_ed25519 (nothing there)"]);
         assert_eq!(problems, ["/home/u/.ssh/id_rsa: there is no SSH key in it"]);
     }
 }

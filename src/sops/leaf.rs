@@ -28,10 +28,7 @@ impl Leaf {
     /// What is wrong with it, as the end of a sentence.
     pub(super) fn opened(opened: &Opened<'_>) -> Result<Self, &'static str> {
         let text = std::str::from_utf8(&opened.bytes).map_err(|_| "is no text")?;
-        let sound = |kind, text: String| Leaf {
-            kind,
-            text: Zeroizing::new(text),
-        };
+        let sound = |kind, text: String| Leaf { kind, text: Zeroizing::new(text) };
         match opened.kind {
             "str" | "bytes" => Ok(sound(Kind::Text, text.to_owned())),
             "int" => match text.parse::<i64>() {
@@ -45,9 +42,7 @@ impl Leaf {
             // strconv.ParseBool
             "bool" => match text {
                 "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(sound(Kind::Bool, "True".into())),
-                "0" | "f" | "F" | "FALSE" | "false" | "False" => {
-                    Ok(sound(Kind::Bool, "False".into()))
-                }
+                "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(sound(Kind::Bool, "False".into())),
                 _ => Err("is marked as a boolean and is none"),
             },
             "time" => Ok(sound(Kind::Time, text.to_owned())),
@@ -57,11 +52,7 @@ impl Leaf {
 
     /// A value as YAML has it; `plain` if it is neither quoted, nor a block, nor tagged.
     pub(super) fn written(text: &str, plain: bool) -> Self {
-        let resolved = if plain {
-            yaml::resolve(text)
-        } else {
-            Resolved::Text
-        };
+        let resolved = if plain { yaml::resolve(text) } else { Resolved::Text };
         let (kind, text) = match resolved {
             Resolved::Null => (Kind::Null, String::new()),
             Resolved::Bool(true) => (Kind::Bool, "True".into()),
@@ -71,10 +62,7 @@ impl Leaf {
             Resolved::Timestamp => (Kind::Time, rfc3339(text)),
             Resolved::Merge | Resolved::Text => (Kind::Text, text.to_owned()),
         };
-        Leaf {
-            kind,
-            text: Zeroizing::new(text),
-        }
+        Leaf { kind, text: Zeroizing::new(text) }
     }
 
     /// What the MAC is computed over.
@@ -109,9 +97,7 @@ impl Leaf {
                 _ => yaml::double_quoted(text),
             },
             Kind::Bool => text.to_lowercase(),
-            Kind::Float => text
-                .parse()
-                .map_or_else(|_| text.to_owned(), yaml::go_float),
+            Kind::Float => text.parse().map_or_else(|_| text.to_owned(), yaml::go_float),
             Kind::Int | Kind::Time => text.to_owned(),
             Kind::Null => "null".into(),
         }
@@ -136,10 +122,7 @@ fn rfc3339(text: &str) -> String {
         None => (text, "0:0:0"),
     };
     let padded = |text: &str, separator: char, joined: &str| {
-        let parts: Vec<String> = text
-            .split(separator)
-            .map(|part| format!("{part:0>2}"))
-            .collect();
+        let parts: Vec<String> = text.split(separator).map(|part| format!("{part:0>2}")).collect();
         parts.join(joined)
     };
     let zone_at = time.find(['Z', '+', '-']).unwrap_or(time.len());
@@ -154,11 +137,7 @@ fn rfc3339(text: &str) -> String {
         "" | "+00:00" | "-00:00" => "Z",
         zone => zone,
     };
-    format!(
-        "{}T{}{fraction}{zone}",
-        padded(date, '-', "-"),
-        padded(clock, ':', ":")
-    )
+    format!("{}T{}{fraction}{zone}", padded(date, '-', "-"), padded(clock, ':', ":"))
 }
 
 #[cfg(test)]
@@ -178,10 +157,7 @@ mod tests {
             (".inf", "+Inf"),
             ("~", ""),
             ("2020-1-2", "2020-01-02T00:00:00Z"),
-            (
-                "2001-12-14t21:59:43.10-05:00",
-                "2001-12-14T21:59:43.1-05:00",
-            ),
+            ("2001-12-14t21:59:43.10-05:00", "2001-12-14T21:59:43.1-05:00"),
             ("2001-12-14 1:59:43", "2001-12-14T01:59:43Z"),
             ("hello", "hello"),
         ] {
@@ -203,12 +179,9 @@ mod tests {
         ] {
             assert_eq!(Leaf::written(text, false).yaml(in_flow), wanted);
         }
-        for (text, wanted) in [
-            ("12", "12"),
-            ("true", "true"),
-            ("1e100", "1e+100"),
-            ("2020-01-02", "2020-01-02T00:00:00Z"),
-        ] {
+        for (text, wanted) in
+            [("12", "12"), ("true", "true"), ("1e100", "1e+100"), ("2020-01-02", "2020-01-02T00:00:00Z")]
+        {
             assert_eq!(Leaf::written(text, true).yaml(false), wanted);
         }
     }
@@ -224,10 +197,7 @@ mod tests {
             ("comment", "x", false),
             ("str", "anything", true),
         ] {
-            let opened = Opened {
-                kind,
-                bytes: Zeroizing::new(text.as_bytes().to_vec()),
-            };
+            let opened = Opened { kind, bytes: Zeroizing::new(text.as_bytes().to_vec()) };
             assert_eq!(Leaf::opened(&opened).is_ok(), sound, "{kind} {text}");
         }
     }

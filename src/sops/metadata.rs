@@ -42,9 +42,7 @@ pub(super) fn in_yaml(text: &str) -> bool {
         return false;
     };
     let metadata = documents.first().and_then(|root| root.get("sops"));
-    metadata
-        .and_then(Node::as_map)
-        .is_some_and(|entries| !entries.is_empty())
+    metadata.and_then(Node::as_map).is_some_and(|entries| !entries.is_empty())
 }
 
 impl Metadata {
@@ -53,28 +51,18 @@ impl Metadata {
     /// # Errors
     /// A part of another shape, or none that is needed.
     pub(super) fn from_node(node: &Node) -> Result<Self, SopsError> {
-        let text = |key: &str| {
-            node.get(key)
-                .and_then(Node::as_scalar)
-                .map(|scalar| scalar.text.clone())
-        };
+        let text = |key: &str| node.get(key).and_then(Node::as_scalar).map(|scalar| scalar.text.clone());
         let mut metadata = Self {
             mac: text("mac").unwrap_or_default(),
             last_modified: text("lastmodified").unwrap_or_default(),
-            mac_only_encrypted: node.get("mac_only_encrypted").and_then(Node::resolved)
-                == Some(Resolved::Bool(true)),
+            mac_only_encrypted: node.get("mac_only_encrypted").and_then(Node::resolved) == Some(Resolved::Bool(true)),
             rule: Rule::new(|key| text(key).filter(|text| !text.is_empty())),
             ..Self::default()
         };
         metadata.take_keys(node)?;
-        let groups = node
-            .get("key_groups")
-            .and_then(Node::as_list)
-            .unwrap_or_default();
+        let groups = node.get("key_groups").and_then(Node::as_list).unwrap_or_default();
         if metadata.age.is_empty() && metadata.others.is_empty() {
-            groups
-                .iter()
-                .try_for_each(|group| metadata.take_keys(group))?;
+            groups.iter().try_for_each(|group| metadata.take_keys(group))?;
             metadata.several_groups = groups.len() > 1;
         }
         Ok(metadata)
@@ -83,12 +71,7 @@ impl Metadata {
     fn take_keys(&mut self, node: &Node) -> Result<(), SopsError> {
         let list = |key: &str| node.get(key).and_then(Node::as_list).unwrap_or_default();
         for entry in list("age") {
-            let text = |key: &str| {
-                entry
-                    .get(key)
-                    .and_then(Node::as_scalar)
-                    .map(|scalar| scalar.text.clone())
-            };
+            let text = |key: &str| entry.get(key).and_then(Node::as_scalar).map(|scalar| scalar.text.clone());
             let (Some(recipient), Some(enc)) = (text("recipient"), text("enc")) else {
                 return Err(bad("an age entry has no recipient or no enc"));
             };
@@ -110,9 +93,7 @@ impl Metadata {
         if self.age.is_empty() {
             return Err(match self.others.as_slice() {
                 [] => bad("there are no recipients"),
-                others => SopsError::OtherKeysOnly {
-                    kinds: others.join(", "),
-                },
+                others => SopsError::OtherKeysOnly { kinds: others.join(", ") },
             });
         }
         for (recipient, enc) in &self.age {
@@ -122,11 +103,7 @@ impl Metadata {
         }
         let (places, problems) = keys.looked_in();
         Err(SopsError::NoKey {
-            recipients: self
-                .age
-                .iter()
-                .map(|(recipient, _)| recipient.clone())
-                .collect(),
+            recipients: self.age.iter().map(|(recipient, _)| recipient.clone()).collect(),
             places,
             problems,
         })
@@ -137,9 +114,7 @@ impl Metadata {
     /// # Errors
     /// They differ, or the stored one does not open.
     pub(super) fn check(&self, mac: Mac, key: &DataKey) -> Result<(), SopsError> {
-        let stored = key
-            .open(&self.mac, &self.last_modified)
-            .map_err(|_| SopsError::Mac)?;
+        let stored = key.open(&self.mac, &self.last_modified).map_err(|_| SopsError::Mac)?;
         match stored.bytes.as_slice() == mac.finish().as_bytes() {
             true => Ok(()),
             false => Err(SopsError::Mac),
@@ -150,12 +125,7 @@ impl Metadata {
 impl Rule {
     /// At most one of them stands in a file; none means the default suffix.
     pub(super) fn new(text: impl Fn(&str) -> Option<String>) -> Self {
-        let by_look = [
-            "unencrypted_regex",
-            "encrypted_regex",
-            "unencrypted_comment_regex",
-            "encrypted_comment_regex",
-        ];
+        let by_look = ["unencrypted_regex", "encrypted_regex", "unencrypted_comment_regex", "encrypted_comment_regex"];
         if let Some(suffix) = text("unencrypted_suffix") {
             Self::UnencryptedSuffix(suffix)
         } else if let Some(suffix) = text("encrypted_suffix") {
@@ -190,10 +160,7 @@ impl Mac {
             // The SHA-256 of "sops": keeps the two kinds of MAC apart.
             hash.update(sha2::Sha256::digest(b"sops"));
         }
-        Self {
-            hash,
-            only_encrypted,
-        }
+        Self { hash, only_encrypted }
     }
 
     pub(super) fn add(&mut self, bytes: &[u8], encrypted: bool) {
@@ -210,10 +177,7 @@ impl Mac {
 
 /// The data key, if one of the identities is the recipient's.
 fn unwrap(recipient: &str, enc: &str, keys: &Keyring) -> Result<Option<DataKey>, SopsError> {
-    let damaged = |reason: String| SopsError::DataKey {
-        recipient: recipient.to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| SopsError::DataKey { recipient: recipient.to_owned(), reason };
     let armor = age::armor::ArmoredReader::new(enc.as_bytes());
     let decryptor = age::Decryptor::new(armor).map_err(|error| damaged(error.to_string()))?;
     let mut reader = match decryptor.decrypt(keys.identities()) {
@@ -222,9 +186,7 @@ fn unwrap(recipient: &str, enc: &str, keys: &Keyring) -> Result<Option<DataKey>,
         Err(error) => return Err(damaged(error.to_string())),
     };
     let mut key = Zeroizing::new(Vec::with_capacity(32));
-    reader
-        .read_to_end(&mut key)
-        .map_err(|error| damaged(error.to_string()))?;
+    reader.read_to_end(&mut key).map_err(|error| damaged(error.to_string()))?;
     match DataKey::new(&key) {
         Some(key) => Ok(Some(key)),
         None => Err(damaged("it is not 32 bytes long".into())),
@@ -232,9 +194,7 @@ fn unwrap(recipient: &str, enc: &str, keys: &Keyring) -> Result<Option<DataKey>,
 }
 
 fn bad(problem: &str) -> SopsError {
-    SopsError::Metadata {
-        problem: problem.into(),
-    }
+    SopsError::Metadata { problem: problem.into() }
 }
 
 /// Metadata lists of recipients that are not opened here, with their names.

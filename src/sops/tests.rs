@@ -29,72 +29,34 @@ fn entropy() -> [u8; ENTROPY_LENGTH] {
 #[test]
 fn files_of_the_real_sops_open_and_their_macs_fit() {
     let ring = ring();
-    assert_eq!(
-        decrypt(golden!("hello.sops.yaml"), &ring).unwrap().expose(),
-        "hello: world\nsecret: mysecretvalue\n"
-    );
-    assert_eq!(
-        decrypt(golden!("hello.sops.env"), &ring).unwrap().expose(),
-        "HELLO=world\nSECRET=mysecretvalue\n"
-    );
+    assert_eq!(decrypt(golden!("hello.sops.yaml"), &ring).unwrap().expose(), "hello: world\nsecret: mysecretvalue\n");
+    assert_eq!(decrypt(golden!("hello.sops.env"), &ring).unwrap().expose(), "HELLO=world\nSECRET=mysecretvalue\n");
     let json = root(&decrypt(golden!("hello.sops.json"), &ring).unwrap());
-    assert_eq!(
-        json.get("secret").unwrap().as_scalar().unwrap().text,
-        "mysecretvalue"
-    );
+    assert_eq!(json.get("secret").unwrap().as_scalar().unwrap().text, "mysecretvalue");
     assert!(json.get("sops").is_none());
     let manifest = root(&decrypt(golden!("manifest.sops.yaml"), &ring).unwrap());
-    let wanted = yaml::parse_single(golden!("manifest.yaml"))
-        .unwrap()
-        .unwrap();
+    let wanted = yaml::parse_single(golden!("manifest.yaml")).unwrap().unwrap();
     assert_eq!(format!("{manifest:?}"), format!("{wanted:?}"));
     let password = manifest.get("stringData").unwrap().get("password").unwrap();
     assert_eq!(password.as_scalar().unwrap().text, "supersecret");
     let patch = root(&decrypt(golden!("patch.sops.yaml"), &ring).unwrap());
-    assert!(
-        patch
-            .get("machine")
-            .unwrap()
-            .get("network")
-            .unwrap()
-            .get("hostname")
-            .is_some()
-    );
+    assert!(patch.get("machine").unwrap().get("network").unwrap().get("hostname").is_some());
 }
 
 #[test]
 fn talhelpers_example_secrets_open_whole() {
     let talsecret = root(&decrypt(golden!("talsecret.sops.yaml"), &ring()).unwrap());
-    let crt = talsecret
-        .get("certs")
-        .unwrap()
-        .get("os")
-        .unwrap()
-        .get("crt")
-        .unwrap();
+    let crt = talsecret.get("certs").unwrap().get("os").unwrap().get("crt").unwrap();
     assert!(crt.as_scalar().unwrap().text.starts_with("LS0tLS1CRUdJTi"));
     assert_eq!(talsecret.as_map().unwrap().len(), 4);
     let talenv = root(&decrypt(golden!("talenv.sops.yaml"), &ring()).unwrap());
-    let keys: Vec<_> = talenv
-        .as_map()
-        .unwrap()
-        .iter()
-        .map(|entry| entry.key.as_str())
-        .collect();
+    let keys: Vec<_> = talenv.as_map().unwrap().iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["udp", "myDomainName", "tsAuth"]);
 }
 
 #[test]
 fn a_text_that_is_not_encrypted_is_known_as_such() {
-    for text in [
-        "a: 1\n",
-        "sops: {}\n",
-        "sops: 1\n",
-        "KEY=sops\n",
-        "",
-        "a: [",
-        "# sops\n",
-    ] {
+    for text in ["a: 1\n", "sops: {}\n", "sops: 1\n", "KEY=sops\n", "", "a: [", "# sops\n"] {
         assert_eq!(format_of(text), None, "{text:?}");
         assert_eq!(decrypt_if_encrypted(text, &ring()).unwrap().expose(), text);
     }
@@ -108,11 +70,7 @@ fn without_a_fitting_key_the_recipients_and_the_places_are_named() {
     let mut ring = Keyring::new();
     ring.absent("/home/u/.config/sops/age/keys.txt");
     let other = age::x25519::Identity::generate();
-    ring.add(
-        "SOPS_AGE_KEY",
-        KeyKind::Age,
-        age::secrecy::ExposeSecret::expose_secret(&other.to_string()),
-    );
+    ring.add("SOPS_AGE_KEY", KeyKind::Age, age::secrecy::ExposeSecret::expose_secret(&other.to_string()));
     ring.add("SOPS_AGE_KEY_CMD", KeyKind::Age, "AGE-PLUGIN-YUBIKEY-1AAAA");
     for text in [golden!("hello.sops.yaml"), golden!("hello.sops.env")] {
         let error = decrypt(text, &ring).unwrap_err();
@@ -131,29 +89,14 @@ fn without_a_fitting_key_the_recipients_and_the_places_are_named() {
 #[test]
 fn files_without_an_age_recipient_are_refused_by_name() {
     let pgp = "a: ENC[AES256_GCM,data:A,iv:A,tag:A,type:str]\nsops:\n  pgp:\n    - fp: X\n      enc: y\n  mac: m\n  version: 3\n";
-    assert!(
-        decrypt(pgp, &ring())
-            .unwrap_err()
-            .to_string()
-            .contains("encrypted to PGP only")
-    );
+    assert!(decrypt(pgp, &ring()).unwrap_err().to_string().contains("encrypted to PGP only"));
     let none = "a: 1\nsops:\n  mac: m\n";
-    assert!(
-        decrypt(none, &ring())
-            .unwrap_err()
-            .to_string()
-            .contains("no recipients")
-    );
+    assert!(decrypt(none, &ring()).unwrap_err().to_string().contains("no recipients"));
     let group = "{age: [{recipient: r, enc: e}]}";
     let groups = format!("a: 1\nsops:\n  key_groups: [{group}, {group}]\n  mac: m\n");
     assert_eq!(decrypt(&groups, &ring()), Err(SopsError::KeyGroups));
     let dotenv = "A=1\nsops_pgp__list_0__map_fp=x\nsops_mac=m\n";
-    assert!(
-        decrypt(dotenv, &ring())
-            .unwrap_err()
-            .to_string()
-            .contains("PGP only")
-    );
+    assert!(decrypt(dotenv, &ring()).unwrap_err().to_string().contains("PGP only"));
 }
 
 #[test]
@@ -165,29 +108,13 @@ fn every_change_to_an_encrypted_file_is_found_out() {
         decrypt(&changed, &ring()).unwrap_err()
     };
     let moved = change("hello: ", "hallo: ");
-    assert!(
-        moved
-            .to_string()
-            .contains("line 1: the value of hallo does not decrypt"),
-        "{moved}"
-    );
+    assert!(moved.to_string().contains("line 1: the value of hallo does not decrypt"), "{moved}");
     let plain = change("secret: ENC", "added: plain\nsecret: ENC");
-    assert!(
-        plain
-            .to_string()
-            .contains("the value of added is not encrypted"),
-        "{plain}"
-    );
+    assert!(plain.to_string().contains("the value of added is not encrypted"), "{plain}");
     let line = file.lines().next().unwrap();
     assert_eq!(change(&format!("{line}\n"), ""), SopsError::Mac);
-    assert_eq!(
-        change("secret: ENC", "added_unencrypted: x\nsecret: ENC"),
-        SopsError::Mac
-    );
-    assert_eq!(
-        change("lastmodified: \"2026", "lastmodified: \"2025"),
-        SopsError::Mac
-    );
+    assert_eq!(change("secret: ENC", "added_unencrypted: x\nsecret: ENC"), SopsError::Mac);
+    assert_eq!(change("lastmodified: \"2026", "lastmodified: \"2025"), SopsError::Mac);
     assert_eq!(change("    mac: ", "    mac_: "), SopsError::Mac);
     let key = change("YWdlLWVuY3J5cHRpb24u", "YWdlLWVuY3J5cHRpb24v");
     assert!(matches!(key, SopsError::DataKey { .. }), "{key}");
@@ -246,25 +173,17 @@ fn what_cannot_be_encrypted_is_refused() {
 #[test]
 fn encrypted_comments_are_opened_and_foreign_ones_left() {
     let key = cipher::DataKey::new(&entropy()[..32]).unwrap();
-    let file = encrypt(
-        "top: 1\na:\n  b: x\n  c: z\n",
-        Format::Yaml,
-        &[RECIPIENT],
-        &entropy(),
-        NOW,
-    )
-    .unwrap();
+    let file = encrypt("top: 1\na:\n  b: x\n  c: z\n", Format::Yaml, &[RECIPIENT], &entropy(), NOW).unwrap();
     let inner = key.seal(b" inner\nnote", "comment", "a:", [9; 32]).unwrap();
     let outer = key.seal(b" outer", "comment", ":", [8; 32]).unwrap();
     let lost = key.seal(b" lost", "comment", "q:", [7; 32]).unwrap();
-    let file = file
-        .replacen("  c: ENC", &format!("  #{inner}\n  c: ENC"), 1)
-        .replacen("top: ENC", &format!("#{outer}\n#{lost}\ntop: ENC"), 1);
-    let opened = decrypt(&file, &ring()).unwrap();
-    assert_eq!(
-        opened.expose(),
-        format!("# outer\n#{lost}\ntop: 1\na:\n  b: x\n  # inner note\n  c: z\n")
+    let file = file.replacen("  c: ENC", &format!("  #{inner}\n  c: ENC"), 1).replacen(
+        "top: ENC",
+        &format!("#{outer}\n#{lost}\ntop: ENC"),
+        1,
     );
+    let opened = decrypt(&file, &ring()).unwrap();
+    assert_eq!(opened.expose(), format!("# outer\n#{lost}\ntop: 1\na:\n  b: x\n  # inner note\n  c: z\n"));
 }
 
 #[test]
@@ -277,8 +196,7 @@ fn the_other_rules_for_what_is_encrypted_are_followed() {
         ("unencrypted_regex: ^plain", true),
     ] {
         let file = with_rule(rule, only);
-        let opened =
-            decrypt(&file, &ring()).unwrap_or_else(|error| panic!("{rule} {only}: {error}"));
+        let opened = decrypt(&file, &ring()).unwrap_or_else(|error| panic!("{rule} {only}: {error}"));
         assert_eq!(opened.expose(), "plain: 1\na_secret: x\n", "{rule}");
         let changed = file.replacen("plain: 1", "plain: 2", 1);
         assert_eq!(decrypt(&changed, &ring()).is_ok(), only, "{rule}");
@@ -293,14 +211,7 @@ fn with_rule(rule: &str, only_encrypted: bool) -> String {
     let sealed = key.seal(b"x", "str", "a_secret:", [1; 32]).unwrap();
     let file = encrypt("q: 1\n", Format::Yaml, &[RECIPIENT], &entropy(), NOW).unwrap();
     let (_, metadata) = file.split_once("sops:\n").unwrap();
-    let mac = key
-        .seal(
-            mac.finish().as_bytes(),
-            "str",
-            "2026-11-22T10:00:00Z",
-            [2; 32],
-        )
-        .unwrap();
+    let mac = key.seal(mac.finish().as_bytes(), "str", "2026-11-22T10:00:00Z", [2; 32]).unwrap();
     let lines: Vec<String> = metadata
         .lines()
         .map(|line| match line.trim_start().split(':').next().unwrap() {
@@ -309,10 +220,7 @@ fn with_rule(rule: &str, only_encrypted: bool) -> String {
             _ => line.to_owned(),
         })
         .collect();
-    format!(
-        "plain: 1\na_secret: {sealed}\nsops:\n{}\n",
-        lines.join("\n")
-    )
+    format!("plain: 1\na_secret: {sealed}\nsops:\n{}\n", lines.join("\n"))
 }
 
 #[test]

@@ -28,21 +28,13 @@ pub(super) fn decrypt(text: &str, keys: &Keyring) -> Result<Cleartext, SopsError
             edits.push((comment.range.clone(), opened));
         }
     }
-    edits.extend(
-        scan.metadata
-            .iter()
-            .map(|range| (range.clone(), String::new())),
-    );
+    edits.extend(scan.metadata.iter().map(|range| (range.clone(), String::new())));
     Ok(Cleartext::new(document::replace(text, edits)))
 }
 
 /// The value and whether it was encrypted.
 fn read(value: &Value, metadata: &Metadata, key: &DataKey) -> Result<(Leaf, bool), SopsError> {
-    let wrong = |problem| SopsError::Value {
-        line: value.line,
-        path: value.path.join("."),
-        problem,
-    };
+    let wrong = |problem| SopsError::Value { line: value.line, path: value.path.join("."), problem };
     let written = Leaf::written(&value.text, value.plain);
     // sops leaves null and "" as they are.
     if written.kind_name().is_none() || value.text.is_empty() {
@@ -54,9 +46,7 @@ fn read(value: &Value, metadata: &Metadata, key: &DataKey) -> Result<(Leaf, bool
         (false, _) => Ok((written, false)),
         (true, false) => Err(wrong("is not encrypted although it has to be")),
         (true, true) => {
-            let opened = key
-                .open(&value.text, &binding(&value.path))
-                .map_err(wrong)?;
+            let opened = key.open(&value.text, &binding(&value.path)).map_err(wrong)?;
             Ok((Leaf::opened(&opened).map_err(wrong)?, true))
         }
     }
@@ -64,20 +54,12 @@ fn read(value: &Value, metadata: &Metadata, key: &DataKey) -> Result<(Leaf, bool
 
 /// An encrypted comment is bound to the mapping or list that it stands in: one of those around its neighbours.
 /// One that does not open is left, as sops leaves it: older releases did not encrypt comments.
-fn comment_text(
-    text: &str,
-    scan: &Scan,
-    comment: &document::Comment,
-    key: &DataKey,
-) -> Option<String> {
+fn comment_text(text: &str, scan: &Scan, comment: &document::Comment, key: &DataKey) -> Option<String> {
     let body = &text[comment.range.clone()];
     if !looks_encrypted(body) {
         return None;
     }
-    let before = comment
-        .after
-        .checked_sub(1)
-        .and_then(|at| scan.values.get(at));
+    let before = comment.after.checked_sub(1).and_then(|at| scan.values.get(at));
     let neighbours = [scan.values.get(comment.after), before];
     let paths = neighbours.into_iter().flatten().flat_map(|value| {
         let path = &value.path;

@@ -41,14 +41,11 @@ pub(super) fn overrides(cluster: &Cluster, node: &Node<'_>) -> Vec<String> {
         // nodeLabels replace the label that the generator puts on control planes.
         patches.push("machine:\n    nodeLabels:\n        $patch: delete\n".to_owned());
     }
-    let root: Document = [
-        ("machine", machine(cluster, node)),
-        ("cluster", cluster_section(cluster, node)),
-    ]
-    .into_iter()
-    .filter(|(_, fields)| !fields.is_empty())
-    .map(|(key, fields)| (key.to_owned(), Emit::Map(fields)))
-    .collect();
+    let root: Document = [("machine", machine(cluster, node)), ("cluster", cluster_section(cluster, node))]
+        .into_iter()
+        .filter(|(_, fields)| !fields.is_empty())
+        .map(|(key, fields)| (key.to_owned(), Emit::Map(fields)))
+        .collect();
     if !root.is_empty() {
         patches.push(yaml::emit(&root));
     }
@@ -57,40 +54,19 @@ pub(super) fn overrides(cluster: &Cluster, node: &Node<'_>) -> Vec<String> {
 
 fn machine(cluster: &Cluster, node: &Node<'_>) -> Document {
     let configs = node.configs;
-    let sans: Vec<String> = cluster
-        .machine_sans
-        .iter()
-        .chain(configs.cert_sans.iter().flatten())
-        .cloned()
-        .collect();
+    let sans: Vec<String> = cluster.machine_sans.iter().chain(configs.cert_sans.iter().flatten()).cloned().collect();
     let mut fields = Document::new();
-    list(
-        &mut fields,
-        "certSANs",
-        sans.into_iter().map(Emit::Text).collect(),
-    );
+    list(&mut fields, "certSANs", sans.into_iter().map(Emit::Text).collect());
     if let Some(selector) = node.install_disk_selector {
-        fields.push((
-            "install".into(),
-            Emit::Map(vec![("diskSelector".into(), selector.clone())]),
-        ));
+        fields.push(("install".into(), Emit::Map(vec![("diskSelector".into(), selector.clone())])));
     }
     if let Some(modules) = &configs.kernel_modules {
-        fields.push((
-            "kernel".into(),
-            Emit::Map(vec![("modules".into(), modules.clone())]),
-        ));
+        fields.push(("kernel".into(), Emit::Map(vec![("modules".into(), modules.clone())])));
     }
-    for (key, pairs) in [
-        ("nodeLabels", &configs.labels),
-        ("nodeAnnotations", &configs.annotations),
-        ("nodeTaints", &configs.taints),
-    ] {
-        let pairs = pairs
-            .iter()
-            .flatten()
-            .map(|(name, value)| text(name, value))
-            .collect::<Vec<_>>();
+    for (key, pairs) in
+        [("nodeLabels", &configs.labels), ("nodeAnnotations", &configs.annotations), ("nodeTaints", &configs.taints)]
+    {
+        let pairs = pairs.iter().flatten().map(|(name, value)| text(name, value)).collect::<Vec<_>>();
         if !pairs.is_empty() {
             fields.push((key.into(), Emit::Map(pairs)));
         }
@@ -102,24 +78,12 @@ fn machine(cluster: &Cluster, node: &Node<'_>) -> Document {
 fn cluster_section(cluster: &Cluster, node: &Node<'_>) -> Document {
     let mut fields = Document::new();
     if let Some(cni) = &cluster.cni {
-        fields.push((
-            "network".into(),
-            Emit::Map(vec![("cni".into(), cni.clone())]),
-        ));
+        fields.push(("network".into(), Emit::Map(vec![("cni".into(), cni.clone())])));
     }
-    list(
-        &mut fields,
-        "inlineManifests",
-        node.inline_manifests.clone(),
-    );
+    list(&mut fields, "inlineManifests", node.inline_manifests.clone());
     if node.control_plane {
         let mut api_server = Document::new();
-        let sans = cluster
-            .api_server_sans
-            .iter()
-            .cloned()
-            .map(Emit::Text)
-            .collect();
+        let sans = cluster.api_server_sans.iter().cloned().map(Emit::Text).collect();
         list(&mut api_server, "certSANs", sans);
         if !api_server.is_empty() {
             fields.push(("apiServer".into(), Emit::Map(api_server)));
@@ -147,47 +111,21 @@ pub(super) fn additions(node: &Node<'_>) -> String {
     }
     documents.push(hostname(node));
     if let Some(firewall) = &configs.firewall {
-        documents.push(document(
-            "NetworkDefaultActionConfig",
-            vec![text("ingress", &firewall.default_action)],
-        ));
-        documents.extend(
-            firewall
-                .rules
-                .iter()
-                .map(|rule| document("NetworkRuleConfig", rule.clone())),
-        );
+        documents.push(document("NetworkDefaultActionConfig", vec![text("ingress", &firewall.default_action)]));
+        documents.extend(firewall.rules.iter().map(|rule| document("NetworkRuleConfig", rule.clone())));
     }
     documents.extend(configs.services.iter().flatten().map(service));
-    for (kind, volumes) in [
-        ("VolumeConfig", &configs.volumes),
-        ("UserVolumeConfig", &configs.user_volumes),
-    ] {
-        documents.extend(
-            volumes
-                .iter()
-                .flatten()
-                .map(|volume| document(kind, volume.clone())),
-        );
+    for (kind, volumes) in [("VolumeConfig", &configs.volumes), ("UserVolumeConfig", &configs.user_volumes)] {
+        documents.extend(volumes.iter().flatten().map(|volume| document(kind, volume.clone())));
     }
-    documents.extend(network::documents(
-        configs.interfaces.as_deref().unwrap_or_default(),
-    ));
-    let texts: Vec<String> = documents
-        .iter()
-        .map(|document| yaml::emit(document))
-        .collect();
+    documents.extend(network::documents(configs.interfaces.as_deref().unwrap_or_default()));
+    let texts: Vec<String> = documents.iter().map(|document| yaml::emit(document)).collect();
     texts.join("---\n")
 }
 
 fn resolver(nameservers: &[String], disable_search_domain: bool) -> Document {
-    let servers = nameservers
-        .iter()
-        .map(|server| Emit::Map(vec![text("address", server)]));
-    let domains = Emit::Map(vec![(
-        "disableDefault".into(),
-        Emit::Bare(disable_search_domain.to_string()),
-    )]);
+    let servers = nameservers.iter().map(|server| Emit::Map(vec![text("address", server)]));
+    let domains = Emit::Map(vec![("disableDefault".into(), Emit::Bare(disable_search_domain.to_string()))]);
     let mut fields = Document::new();
     list(&mut fields, "nameservers", servers.collect());
     fields.push(("searchDomains".into(), domains));

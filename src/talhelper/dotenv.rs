@@ -22,17 +22,11 @@ pub fn parse(text: &str, known: &Variables) -> Result<Vec<(String, String)>, Dot
     let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = source.as_str();
     while let Some(statement) = statement_start(rest) {
-        let line = 1 + source[..source.len() - statement.len()]
-            .matches('\n')
-            .count();
+        let line = 1 + source[..source.len() - statement.len()].matches('\n').count();
         let failed = |problem: String| DotenvError { line, problem };
         let (key, after) = key(statement).map_err(failed)?;
         let lookup = |name: &str| {
-            let own = found
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value);
+            let own = found.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value);
             own.or_else(|| known.get(name)).cloned().unwrap_or_default()
         };
         let (value, after) = value(after, &lookup).map_err(failed)?;
@@ -137,8 +131,7 @@ fn expand(text: &str, lookup: &dyn Fn(&str) -> String) -> String {
         out.push_str(before);
         let opened = body.strip_prefix('(').unwrap_or(body);
         let opened = opened.strip_prefix('{').unwrap_or(opened);
-        let end =
-            opened.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+        let end = opened.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
         let (name, after) = opened.split_at(end.unwrap_or(opened.len()));
         if name.is_empty() {
             out.push('$');
@@ -183,15 +176,8 @@ mod tests {
             }
             let body = map.strip_prefix("map[").unwrap().strip_suffix(']').unwrap();
             let json = format!("{{{}}}", body.replace("\" \"", "\", \""));
-            let wanted: std::collections::BTreeMap<String, String> =
-                serde_json::from_str(&json).unwrap();
-            assert_eq!(
-                got.unwrap()
-                    .into_iter()
-                    .collect::<std::collections::BTreeMap<_, _>>(),
-                wanted,
-                "{input}"
-            );
+            let wanted: std::collections::BTreeMap<String, String> = serde_json::from_str(&json).unwrap();
+            assert_eq!(got.unwrap().into_iter().collect::<std::collections::BTreeMap<_, _>>(), wanted, "{input}");
         }
         assert_eq!(count, 25);
     }
@@ -206,13 +192,7 @@ mod tests {
     #[test]
     fn errors_name_the_line_and_show_nothing_of_it() {
         let error = parsed("a: 1\n\n# c\n\"b\": hunter2\n").unwrap_err();
-        assert_eq!(
-            error,
-            DotenvError {
-                line: 4,
-                problem: "unexpected character '\"' in a name".into()
-            }
-        );
+        assert_eq!(error, DotenvError { line: 4, problem: "unexpected character '\"' in a name".into() });
         let error = parsed("a: 'hunter2\n").unwrap_err();
         assert_eq!(error.problem, "a quoted value has no end");
         assert!(!format!("{error:?}").contains("hunter2"));

@@ -71,27 +71,14 @@ pub enum Directives {
 ///
 /// # Errors
 /// The first variable that is unset or empty, or broken notation.
-pub fn substitute(
-    text: &str,
-    variables: &Variables,
-    directives: Directives,
-) -> Result<Substituted, EnvsubstError> {
-    let mut scan = Scan {
-        rest: text,
-        line: 1,
-        out: String::with_capacity(text.len()),
-        lines: vec![1],
-        variables,
-    };
+pub fn substitute(text: &str, variables: &Variables, directives: Directives) -> Result<Substituted, EnvsubstError> {
+    let mut scan = Scan { rest: text, line: 1, out: String::with_capacity(text.len()), lines: vec![1], variables };
     while let Some(at) = scan.rest.find('$') {
         scan.copy(at);
         scan.dollar(directives)?;
     }
     scan.copy(scan.rest.len());
-    Ok(Substituted {
-        text: scan.out,
-        lines: scan.lines,
-    })
+    Ok(Substituted { text: scan.out, lines: scan.lines })
 }
 
 struct Scan<'a> {
@@ -110,19 +97,14 @@ impl Scan<'_> {
             self.skip(1);
             self.copy(1);
         } else if let Some(body) = after.strip_prefix('{') {
-            let end = body
-                .find(['}', '\n', '\r'])
-                .filter(|at| body[*at..].starts_with('}'));
+            let end = body.find(['}', '\n', '\r']).filter(|at| body[*at..].starts_with('}'));
             let end = end.ok_or_else(|| self.error(Problem::Unclosed))?;
             let value = self.braced(&body[..end])?;
             self.push(&value);
             self.skip("${".len() + end + "}".len());
         } else {
             let name = name_at(after);
-            if name.is_empty()
-                || name == "_"
-                || (directives == Directives::Keep && is_directive(after))
-            {
+            if name.is_empty() || name == "_" || (directives == Directives::Keep && is_directive(after)) {
                 self.copy(1 + name.len());
             } else {
                 let value = self.value(name)?;
@@ -201,10 +183,7 @@ impl Scan<'_> {
     }
 
     fn error(&self, problem: Problem) -> EnvsubstError {
-        EnvsubstError {
-            line: self.line,
-            problem,
-        }
+        EnvsubstError { line: self.line, problem }
     }
 }
 
@@ -226,9 +205,7 @@ mod tests {
     use super::*;
 
     fn variables() -> Variables {
-        [("A", "1"), ("B", "bee"), ("E", "")]
-            .map(|(name, value)| (name.into(), value.into()))
-            .into()
+        [("A", "1"), ("B", "bee"), ("E", "")].map(|(name, value)| (name.into(), value.into())).into()
     }
 
     /// `"in" -> "out" err=<nil>` lines of the golden file, before its second part.
@@ -255,14 +232,8 @@ mod tests {
 
     #[test]
     fn patch_directives_stay_unless_they_are_meant_as_variables() {
-        let kept =
-            |text: &str| substitute(text, &variables(), Directives::Keep).map(|done| done.text);
-        for text in [
-            "$patch: delete",
-            "{\"$patch\": delete}",
-            "'$patch' : delete",
-            "a:\n  $patch: delete\n",
-        ] {
+        let kept = |text: &str| substitute(text, &variables(), Directives::Keep).map(|done| done.text);
+        for text in ["$patch: delete", "{\"$patch\": delete}", "'$patch' : delete", "a:\n  $patch: delete\n"] {
             assert_eq!(kept(text).unwrap(), text);
         }
         assert_eq!(kept("$$patch: delete").unwrap(), "$patch: delete");

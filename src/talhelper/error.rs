@@ -147,9 +147,11 @@ impl TalhelperError {
             Self::Variable { problem: Problem::NotSet(name) | Problem::Empty(name), .. } => format!(
                 "give {name} a value in one of the env files or in env; the environment of the process is not read"
             ),
-            Self::Dotenv { .. } => "env files hold NAME: value or NAME=value lines; values of several lines are written \
+            Self::Dotenv { .. } => {
+                "env files hold NAME: value or NAME=value lines; values of several lines are written \
                                     in double quotes with \\n"
-                .into(),
+                    .into()
+            }
             Self::Sops { source, .. } => match source.hint() {
                 Some(hint) => hint.into(),
                 None => return Vec::new(),
@@ -172,9 +174,6 @@ impl fmt::Display for Finding {
 }
 
 fn listed(file: &str, findings: &[Finding]) -> String {
-    let lines: Vec<String> = findings
-        .iter()
-        .map(|finding| format!("{file}:{finding}"))
-        .collect();
+    let lines: Vec<String> = findings.iter().map(|finding| format!("{file}:{finding}")).collect();
     lines.join("\n")
 }

@@ -11,16 +11,11 @@ use crate::yaml;
 pub(super) fn open(input: &Input<'_>, name: FileName<'_>) -> Result<Cleartext, TalhelperError> {
     match open_if_there(input, name)? {
         Some(text) => Ok(text),
-        None => Err(TalhelperError::Absent {
-            file: name.to_string(),
-        }),
+        None => Err(TalhelperError::Absent { file: name.to_string() }),
     }
 }
 
-fn open_if_there(
-    input: &Input<'_>,
-    name: FileName<'_>,
-) -> Result<Option<Cleartext>, TalhelperError> {
+fn open_if_there(input: &Input<'_>, name: FileName<'_>) -> Result<Option<Cleartext>, TalhelperError> {
     let file = name.to_string();
     let text = match input.files.read(name) {
         Ok(Some(text)) => text,
@@ -51,39 +46,23 @@ pub(super) fn variables(input: &Input<'_>) -> Result<Variables, TalhelperError> 
             }
         }
     }
-    let given = input
-        .env
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
+    let given = input.env.iter().map(|(name, value)| (name.clone(), value.clone()));
     variables.extend(given);
     Ok(variables)
 }
 
 fn add_variables(file: &str, text: &str, variables: &mut Variables) -> Result<(), TalhelperError> {
     // A document marker is no line of an env file.
-    let lines: Vec<&str> = text
-        .split('\n')
-        .map(|line| if line == "---" { "" } else { line })
-        .collect();
+    let lines: Vec<&str> = text.split('\n').map(|line| if line == "---" { "" } else { line }).collect();
     let text = lines.join("\n");
-    let failed = |line, problem| TalhelperError::Dotenv {
-        file: file.to_owned(),
-        line,
-        problem,
-    };
-    let found =
-        dotenv::parse(&text, variables).map_err(|error| failed(error.line, error.problem))?;
+    let failed = |line, problem| TalhelperError::Dotenv { file: file.to_owned(), line, problem };
+    let found = dotenv::parse(&text, variables).map_err(|error| failed(error.line, error.problem))?;
     for (name, value) in found {
         if name.is_empty() {
             let nameless = |line: &str| {
-                !line.contains([':', '='])
-                    && !line.trim().is_empty()
-                    && !line.trim_start().starts_with('#')
+                !line.contains([':', '=']) && !line.trim().is_empty() && !line.trim_start().starts_with('#')
             };
-            let line = lines
-                .iter()
-                .position(|line| nameless(line))
-                .map_or(1, |at| at + 1);
+            let line = lines.iter().position(|line| nameless(line)).map_or(1, |at| at + 1);
             return Err(failed(line, "a line is no NAME: value".into()));
         }
         variables.insert(name, value);
@@ -101,18 +80,11 @@ pub(super) fn secrets(input: &Input<'_>) -> Result<(String, Cleartext), Talhelpe
             return Ok(((*name).to_owned(), text));
         }
     }
-    Err(TalhelperError::NoSecrets {
-        file: input.talconfig.to_owned(),
-        names: SECRETS_FILES.join(", "),
-    })
+    Err(TalhelperError::NoSecrets { file: input.talconfig.to_owned(), names: SECRETS_FILES.join(", ") })
 }
 
 /// Takes the comments out and puts the variables in.
-pub(super) fn complete(
-    file: &str,
-    text: &str,
-    variables: &Variables,
-) -> Result<Substituted, TalhelperError> {
+pub(super) fn complete(file: &str, text: &str, variables: &Variables) -> Result<Substituted, TalhelperError> {
     let bare = yaml::without_comments(text).map_err(|error| TalhelperError::Yaml {
         file: file.to_owned(),
         line: error.at.line,
@@ -122,30 +94,14 @@ pub(super) fn complete(
 }
 
 /// Puts the variables in.
-pub(super) fn fill_in(
-    file: &str,
-    text: &str,
-    variables: &Variables,
-) -> Result<Substituted, TalhelperError> {
-    envsubst::substitute(text, variables, Directives::Keep).map_err(|error| {
-        TalhelperError::Variable {
-            file: file.to_owned(),
-            line: error.line,
-            problem: error.problem,
-        }
+pub(super) fn fill_in(file: &str, text: &str, variables: &Variables) -> Result<Substituted, TalhelperError> {
+    envsubst::substitute(text, variables, Directives::Keep).map_err(|error| TalhelperError::Variable {
+        file: file.to_owned(),
+        line: error.line,
+        problem: error.problem,
     })
 }
 
 /// talhelper's defaults of `--env-file` and `--secret-file`.
-const ENV_FILES: [&str; 4] = [
-    "talenv.yaml",
-    "talenv.sops.yaml",
-    "talenv.yml",
-    "talenv.sops.yml",
-];
-const SECRETS_FILES: [&str; 4] = [
-    "talsecret.yaml",
-    "talsecret.sops.yaml",
-    "talsecret.yml",
-    "talsecret.sops.yml",
-];
+const ENV_FILES: [&str; 4] = ["talenv.yaml", "talenv.sops.yaml", "talenv.yml", "talenv.sops.yml"];
+const SECRETS_FILES: [&str; 4] = ["talsecret.yaml", "talsecret.sops.yaml", "talsecret.yml", "talsecret.sops.yml"];

@@ -22,27 +22,17 @@ pub(super) fn installer(
 ) -> Installer {
     if let Some((url, _)) = &configs.image_url {
         let name = url.rsplit('/').next().unwrap_or_default();
-        return Installer {
-            image: format!("{url}:{version}"),
-            schematic_id: name.parse().ok(),
-        };
+        return Installer { image: format!("{url}:{version}"), schematic_id: name.parse().ok() };
     }
     let spec = configs.machine_spec.as_ref();
     let at = spec.map_or(At { line: 1, column: 1 }, |spec| spec.at);
-    let mode = spec
-        .map(|spec| spec.mode.as_str())
-        .filter(|mode| !mode.is_empty())
-        .unwrap_or("metal");
+    let mode = spec.map(|spec| spec.mode.as_str()).filter(|mode| !mode.is_empty()).unwrap_or("metal");
     if matches!(mode, "cloud" | "container") {
-        let text = format!(
-            "machineSpec.mode {mode:?} is no platform of the Image Factory; for Oracle Cloud it is \"oracle\""
-        );
+        let text =
+            format!("machineSpec.mode {mode:?} is no platform of the Image Factory; for Oracle Cloud it is \"oracle\"");
         findings.mistake(at, text);
     }
-    let schematic = configs
-        .schematic
-        .clone()
-        .unwrap_or_else(|| Schematic::from_parts(Default::default()));
+    let schematic = configs.schematic.clone().unwrap_or_else(|| Schematic::from_parts(Default::default()));
     if schematic.id_depends_on_factory_release() {
         let text = "the id of this schematic differs between releases of the Image Factory; set talosImageURL";
         findings.mistake(at, text);
@@ -51,10 +41,7 @@ pub(super) fn installer(
         "" | TEMPLATE => mode,
         OLD_TEMPLATE => "metal",
         _ => {
-            findings.unsupported(
-                At { line: 1, column: 1 },
-                "the Go template in imageFactory.installerURLTmpl",
-            );
+            findings.unsupported(At { line: 1, column: 1 }, "the Go template in imageFactory.installerURLTmpl");
             mode
         }
     };
@@ -72,14 +59,9 @@ pub(super) fn installer(
             version.clone(),
         )
     };
-    Installer {
-        image: reference.to_string(),
-        schematic_id: Some(reference.schematic),
-    }
+    Installer { image: reference.to_string(), schematic_id: Some(reference.schematic) }
 }
 
 /// talhelper's default, and the one of its documentation.
-const TEMPLATE: &str =
-    "{{.RegistryURL}}/{{.Mode}}-installer{{if .Secureboot}}-secureboot{{end}}/{{.ID}}:{{.Version}}";
-const OLD_TEMPLATE: &str =
-    "{{.RegistryURL}}/installer{{if .Secureboot}}-secureboot{{end}}/{{.ID}}:{{.Version}}";
+const TEMPLATE: &str = "{{.RegistryURL}}/{{.Mode}}-installer{{if .Secureboot}}-secureboot{{end}}/{{.ID}}:{{.Version}}";
+const OLD_TEMPLATE: &str = "{{.RegistryURL}}/installer{{if .Secureboot}}-secureboot{{end}}/{{.ID}}:{{.Version}}";

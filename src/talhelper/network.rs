@@ -20,9 +20,7 @@ fn interface(section: &Section<'_, '_>) -> Interface {
     for flag in ["ignore", "dummy"] {
         // talhelper drops them without a word.
         if section.boolean(flag) {
-            section
-                .findings()
-                .unsupported(section.at_key(flag), &section.path(flag));
+            section.findings().unsupported(section.at_key(flag), &section.path(flag));
         }
     }
     let options = section.section("dhcpOptions", &["routeMetric", "ipv4", "ipv6", "duidv6"]);
@@ -31,9 +29,7 @@ fn interface(section: &Section<'_, '_>) -> Interface {
     }
     let dhcp = section.boolean("dhcp");
     let family = |key: &str, default: bool| {
-        let set = options
-            .as_ref()
-            .filter(|options| options.get(key).is_some());
+        let set = options.as_ref().filter(|options| options.get(key).is_some());
         dhcp && set.map_or(default, |options| options.boolean(key))
     };
     let interface = Interface {
@@ -44,16 +40,11 @@ fn interface(section: &Section<'_, '_>) -> Interface {
         mtu: section.number("mtu"),
         dhcp_v4: family("ipv4", true),
         dhcp_v6: family("ipv6", false),
-        dhcp_metric: options
-            .as_ref()
-            .map_or(0, |options| options.number("routeMetric")),
+        dhcp_metric: options.as_ref().map_or(0, |options| options.number("routeMetric")),
         vip: vip(section),
     };
     if interface.name.is_empty() == interface.conditions.is_empty() {
-        let text = format!(
-            "{} needs either interface or deviceSelector",
-            section.path("").trim_end_matches('.')
-        );
+        let text = format!("{} needs either interface or deviceSelector", section.path("").trim_end_matches('.'));
         section.findings().mistake(section.at(), text);
     }
     interface
@@ -61,11 +52,7 @@ fn interface(section: &Section<'_, '_>) -> Interface {
 
 /// The CEL conditions of a device selector, in talhelper's order.
 fn conditions(section: &Section<'_, '_>) -> Vec<String> {
-    let keys: Vec<&str> = SELECTOR_FIELDS
-        .iter()
-        .map(|(key, _)| *key)
-        .chain(["physical"])
-        .collect();
+    let keys: Vec<&str> = SELECTOR_FIELDS.iter().map(|(key, _)| *key).chain(["physical"]).collect();
     let Some(selector) = section.section("deviceSelector", &keys) else {
         return Vec::new();
     };
@@ -79,11 +66,7 @@ fn conditions(section: &Section<'_, '_>) -> Vec<String> {
         }
     }
     if selector.get("physical").is_some() {
-        let operator = if selector.boolean("physical") {
-            "=="
-        } else {
-            "!="
-        };
+        let operator = if selector.boolean("physical") { "==" } else { "!=" };
         conditions.push(format!("link.type {operator} 1"));
     }
     if conditions.is_empty() {
@@ -95,14 +78,10 @@ fn conditions(section: &Section<'_, '_>) -> Vec<String> {
 fn addresses(section: &Section<'_, '_>) -> Vec<String> {
     let texts = section.placed_texts("addresses").unwrap_or_default();
     let read = |(index, (text, at)): (usize, (String, _))| {
-        let net = text
-            .parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         if net.is_err() {
             let path = section.path(&format!("addresses[{index}]"));
-            section
-                .findings()
-                .mistake(at, format!("{path} must be an address or a prefix"));
+            section.findings().mistake(at, format!("{path} must be an address or a prefix"));
         }
         net.ok().map(|net| net.to_string())
     };
@@ -157,49 +136,31 @@ fn vip(section: &Section<'_, '_>) -> String {
 pub(super) fn documents(interfaces: &[Interface]) -> Vec<Document> {
     let named: Vec<(String, &Interface)> = names(interfaces).into_iter().zip(interfaces).collect();
     let mut documents = Vec::new();
-    for (name, interface) in named
-        .iter()
-        .filter(|(_, interface)| !interface.conditions.is_empty())
-    {
+    for (name, interface) in named.iter().filter(|(_, interface)| !interface.conditions.is_empty()) {
         let selector = Emit::Map(vec![text("match", &interface.conditions.join(" && "))]);
         let fields = vec![text("name", name), ("selector".into(), selector)];
         documents.push(document("LinkAliasConfig", fields));
     }
     for (name, interface) in &named {
-        let kinds = [
-            ("DHCPv4Config", interface.dhcp_v4),
-            ("DHCPv6Config", interface.dhcp_v6),
-        ];
+        let kinds = [("DHCPv4Config", interface.dhcp_v4), ("DHCPv6Config", interface.dhcp_v6)];
         for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
             let mut fields = vec![text("name", name)];
             fields.extend(number("routeMetric", interface.dhcp_metric));
             documents.push(document(kind, fields));
         }
     }
-    for (name, interface) in named
-        .iter()
-        .filter(|(_, interface)| !interface.vip.is_empty())
-    {
+    for (name, interface) in named.iter().filter(|(_, interface)| !interface.vip.is_empty()) {
         let fields = vec![text("name", &interface.vip), text("link", name)];
         documents.push(document("Layer2VIPConfig", fields));
     }
-    documents.extend(
-        named
-            .iter()
-            .filter_map(|(name, interface)| link(name, interface)),
-    );
+    documents.extend(named.iter().filter_map(|(name, interface)| link(name, interface)));
     documents
 }
 
 /// Links without a name of their own become `ethSel0`, `ethSel1` …
 fn names(interfaces: &[Interface]) -> Vec<String> {
-    let taken: Vec<&str> = interfaces
-        .iter()
-        .map(|interface| interface.name.as_str())
-        .collect();
-    let mut aliases = (0..)
-        .map(|index| format!("ethSel{index}"))
-        .filter(|alias| !taken.contains(&alias.as_str()));
+    let taken: Vec<&str> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
+    let mut aliases = (0..).map(|index| format!("ethSel{index}")).filter(|alias| !taken.contains(&alias.as_str()));
     let name = |interface: &Interface| match interface.name.as_str() {
         "" => aliases.next().unwrap_or_default(),
         name => name.to_owned(),
@@ -212,10 +173,7 @@ fn link(name: &str, interface: &Interface) -> Option<Document> {
     let bare = fields.len();
     fields.extend(number("mtu", interface.mtu));
     if !interface.addresses.is_empty() {
-        let addresses = interface
-            .addresses
-            .iter()
-            .map(|address| Emit::Map(vec![text("address", address)]));
+        let addresses = interface.addresses.iter().map(|address| Emit::Map(vec![text("address", address)]));
         fields.push(("addresses".into(), Emit::List(addresses.collect())));
     }
     if !interface.routes.is_empty() {
@@ -226,11 +184,7 @@ fn link(name: &str, interface: &Interface) -> Option<Document> {
 }
 
 fn route_fields(route: &Route) -> Emit {
-    let texts = [
-        ("destination", &route.destination),
-        ("gateway", &route.gateway),
-        ("source", &route.source),
-    ];
+    let texts = [("destination", &route.destination), ("gateway", &route.gateway), ("source", &route.source)];
     let texts = texts.into_iter().filter(|(_, value)| !value.is_empty());
     let mut fields: Vec<_> = texts.map(|(key, value)| text(key, value)).collect();
     fields.extend(number("metric", route.metric));

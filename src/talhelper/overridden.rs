@@ -23,12 +23,7 @@ fn settings(patches: &[String]) -> Vec<(String, String)> {
     for patch in patches {
         // What is no YAML is reported where it is applied.
         for document in yaml::parse_documents(patch).unwrap_or_default() {
-            let part = |key: &str| {
-                document
-                    .get(key)
-                    .and_then(Node::as_scalar)
-                    .map(|scalar| scalar.text.as_str())
-            };
+            let part = |key: &str| document.get(key).and_then(Node::as_scalar).map(|scalar| scalar.text.as_str());
             let prefix = match (part("kind"), part("name")) {
                 (Some(kind), Some(name)) => format!("{kind} {name} "),
                 (Some(kind), None) => format!("{kind} "),
@@ -43,10 +38,7 @@ fn settings(patches: &[String]) -> Vec<(String, String)> {
 fn collect(node: &Node, prefix: &str, path: &str, found: &mut Vec<(String, String)>) {
     match &node.value {
         Value::Map(entries) => {
-            for entry in entries
-                .iter()
-                .filter(|entry| !matches!(entry.key.as_str(), "apiVersion" | "kind" | "name"))
-            {
+            for entry in entries.iter().filter(|entry| !matches!(entry.key.as_str(), "apiVersion" | "kind" | "name")) {
                 let path = match path {
                     "" => entry.key.clone(),
                     path => format!("{path}.{}", entry.key),
@@ -66,17 +58,10 @@ mod tests {
     #[test]
     fn only_settings_with_other_values_count() {
         let node = ["machine: {sysctls: {a: node, b: same}, certSANs: [x]}".to_owned()];
-        let cluster =
-            ["machine: {sysctls: {a: cluster, b: same, c: new}, certSANs: [y]}".to_owned()];
+        let cluster = ["machine: {sysctls: {a: cluster, b: same, c: new}, certSANs: [y]}".to_owned()];
         assert_eq!(overridden(&node, &cluster), ["machine.sysctls.a"]);
-        let node = [
-            "kind: HostnameConfig\nhostname: a\n---\nkind: LinkConfig\nname: e0\nmtu: 9000\n"
-                .to_owned(),
-        ];
-        let cluster = [
-            "kind: LinkConfig\nname: e0\nmtu: 1500\n".to_owned(),
-            "broken: [".to_owned(),
-        ];
+        let node = ["kind: HostnameConfig\nhostname: a\n---\nkind: LinkConfig\nname: e0\nmtu: 9000\n".to_owned()];
+        let cluster = ["kind: LinkConfig\nname: e0\nmtu: 1500\n".to_owned(), "broken: [".to_owned()];
         assert_eq!(overridden(&node, &cluster), ["LinkConfig e0 mtu"]);
     }
 }

@@ -22,12 +22,7 @@ pub fn render(input: &Input<'_>) -> Result<Rendered, TalhelperError> {
     let variables = files::variables(input)?;
     let plan = plan(input, &variables)?;
     let secrets = secrets(input, &variables)?;
-    let mut work = Work {
-        input,
-        variables: &variables,
-        plan: &plan,
-        warnings: warnings(&plan.configs),
-    };
+    let mut work = Work { input, variables: &variables, plan: &plan, warnings: warnings(&plan.configs) };
     let node = work.node(&secrets)?;
     let base = work.base(&node, &secrets)?;
     let config = work.patched(base, &node)?;
@@ -63,19 +58,11 @@ fn plan(input: &Input<'_>, variables: &Variables) -> Result<Plan, TalhelperError
     let mut cluster = talconfig::read(&root, input.node, &findings);
     let version = versions(&cluster, &findings);
     let node = cluster.node.take();
-    let installer = node
-        .as_ref()
-        .map(|(_, configs)| installer(&cluster, configs, &version, &findings));
+    let installer = node.as_ref().map(|(_, configs)| installer(&cluster, configs, &version, &findings));
     let found = findings.finish();
     match (node, installer) {
         _ if !found.is_empty() => Err(mistakes(input, found)),
-        (Some((entry, configs)), Some(installer)) => Ok(Plan {
-            cluster,
-            entry,
-            configs,
-            version,
-            installer,
-        }),
+        (Some((entry, configs)), Some(installer)) => Ok(Plan { cluster, entry, configs, version, installer }),
         _ => Err(TalhelperError::NoNode {
             file: input.talconfig.to_owned(),
             node: input.node.to_owned(),
@@ -85,20 +72,9 @@ fn plan(input: &Input<'_>, variables: &Variables) -> Result<Plan, TalhelperError
 }
 
 impl Plan {
-    fn rendered(
-        self,
-        config: MachineConfig,
-        secrets: SecretsBundle,
-        warnings: Vec<String>,
-    ) -> Rendered {
+    fn rendered(self, config: MachineConfig, secrets: SecretsBundle, warnings: Vec<String>) -> Rendered {
         let architecture = architecture(&self.configs).map(Into::into);
-        let Self {
-            cluster,
-            entry,
-            configs,
-            version,
-            installer,
-        } = self;
+        let Self { cluster, entry, configs, version, installer } = self;
         Rendered {
             config,
             secrets,
@@ -142,11 +118,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    fn base(
-        &self,
-        node: &Node<'_>,
-        secrets: &SecretsBundle,
-    ) -> Result<MachineConfig, TalhelperError> {
+    fn base(&self, node: &Node<'_>, secrets: &SecretsBundle) -> Result<MachineConfig, TalhelperError> {
         let cluster = &self.plan.cluster;
         let mut input = generate::Input::new(
             &cluster.name,
@@ -171,40 +143,20 @@ impl<'a> Work<'a> {
             true => generate::controlplane(&input),
             false => generate::worker(&input),
         };
-        made.map_err(|source| TalhelperError::Generate {
-            node: node.hostname.to_owned(),
-            source: Box::new(source),
-        })
+        made.map_err(|source| TalhelperError::Generate { node: node.hostname.to_owned(), source: Box::new(source) })
     }
 
     /// Overrides, further documents, the node's patches with the group's before them, then the cluster's.
-    fn patched(
-        &mut self,
-        base: MachineConfig,
-        node: &Node<'_>,
-    ) -> Result<MachineConfig, TalhelperError> {
+    fn patched(&mut self, base: MachineConfig, node: &Node<'_>) -> Result<MachineConfig, TalhelperError> {
         let mut config = base;
         for patch in documents::overrides(&self.plan.cluster, node) {
-            config = self.apply(
-                &config,
-                &patch,
-                &format!("the settings of {}", node.hostname),
-            )?;
+            config = self.apply(&config, &patch, &format!("the settings of {}", node.hostname))?;
         }
         let documents = documents::additions(node);
-        config = self.apply(
-            &config,
-            &documents,
-            &format!("the documents of {}", node.hostname),
-        )?;
+        config = self.apply(&config, &documents, &format!("the documents of {}", node.hostname))?;
         let own = self.load(self.plan.configs.patches.as_deref().unwrap_or_default())?;
         let global = self.load(&self.plan.cluster.patches)?;
-        let texts = |patches: &[(String, String)]| {
-            patches
-                .iter()
-                .map(|(_, text)| text.clone())
-                .collect::<Vec<_>>()
-        };
+        let texts = |patches: &[(String, String)]| patches.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>();
         for path in overridden::overridden(&texts(&own), &texts(&global)) {
             self.warnings.push(format!(
                 "{path} is set by a patch of {} and then changed by one of the cluster's patches: talhelper applies \
@@ -218,23 +170,13 @@ impl<'a> Work<'a> {
         Ok(config)
     }
 
-    fn apply(
-        &mut self,
-        config: &MachineConfig,
-        patch: &str,
-        place: &str,
-    ) -> Result<MachineConfig, TalhelperError> {
-        let patched = config
-            .patch(&[patch])
-            .map_err(|source| TalhelperError::Patch {
-                file: self.input.talconfig.to_owned(),
-                place: place.to_owned(),
-                source: Box::new(source),
-            })?;
-        let warnings = patched
-            .warnings
-            .into_iter()
-            .map(|warning| format!("{place}: {warning}"));
+    fn apply(&mut self, config: &MachineConfig, patch: &str, place: &str) -> Result<MachineConfig, TalhelperError> {
+        let patched = config.patch(&[patch]).map_err(|source| TalhelperError::Patch {
+            file: self.input.talconfig.to_owned(),
+            place: place.to_owned(),
+            source: Box::new(source),
+        })?;
+        let warnings = patched.warnings.into_iter().map(|warning| format!("{place}: {warning}"));
         self.warnings.extend(warnings);
         Ok(patched.config)
     }
@@ -244,10 +186,7 @@ impl<'a> Work<'a> {
         let mut loaded = Vec::new();
         for patch in patches {
             let (place, text) = match patch.text.strip_prefix('@') {
-                None => (
-                    format!("{} (line {})", patch.path, patch.line),
-                    patch.text.clone(),
-                ),
+                None => (format!("{} (line {})", patch.path, patch.line), patch.text.clone()),
                 Some(file) => {
                     let file = file.trim();
                     let text = self.file(file, &patch.path, false)?;
@@ -271,10 +210,7 @@ impl<'a> Work<'a> {
             let line_before = |line| line;
             let findings = Findings::new(&line_before);
             findings.unsupported(TOP, &format!("the Go template in the file of {path}"));
-            return Err(TalhelperError::Talconfig {
-                file: file.to_owned(),
-                findings: findings.finish(),
-            });
+            return Err(TalhelperError::Talconfig { file: file.to_owned(), findings: findings.finish() });
         }
         // A file that is no YAML keeps its comments, if they are any.
         match yaml::without_comments(text.expose()) {
@@ -284,12 +220,7 @@ impl<'a> Work<'a> {
     }
 
     fn file_text(&self, content: &FileText, path: &str) -> Result<String, TalhelperError> {
-        match content
-            .text
-            .strip_prefix('@')
-            .map(str::trim)
-            .filter(|file| !file.is_empty())
-        {
+        match content.text.strip_prefix('@').map(str::trim).filter(|file| !file.is_empty()) {
             Some(file) => self.file(file, path, content.skip_envsubst),
             None => Ok(content.text.clone()),
         }
@@ -309,17 +240,9 @@ impl<'a> Work<'a> {
     fn inline_manifests(&self) -> Result<Vec<Emit>, TalhelperError> {
         let manifest = |(name, contents): &(String, FileText)| {
             let contents = self.file_text(contents, "inlineManifests")?;
-            Ok(Emit::Map(vec![
-                documents::text("name", name),
-                documents::text("contents", &contents),
-            ]))
+            Ok(Emit::Map(vec![documents::text("name", name), documents::text("contents", &contents)]))
         };
-        self.plan
-            .cluster
-            .inline_manifests
-            .iter()
-            .map(manifest)
-            .collect()
+        self.plan.cluster.inline_manifests.iter().map(manifest).collect()
     }
 
     /// talhelper validates strictly and for metal machines whatever the node is, which is the larger set of rules.
@@ -337,10 +260,7 @@ impl<'a> Work<'a> {
         }
         match problems.is_empty() {
             true => Ok(()),
-            false => Err(TalhelperError::Invalid {
-                node: self.input.node.to_owned(),
-                problems,
-            }),
+            false => Err(TalhelperError::Invalid { node: self.input.node.to_owned(), problems }),
         }
     }
 }
@@ -359,19 +279,14 @@ fn versions(cluster: &Cluster, findings: &Findings<'_>) -> TalosVersion {
         }
     };
     if !matches!(version.minor_pair(), (1, 12 | 13)) {
-        findings.unsupported(
-            cluster.talos_version_at,
-            &format!("talosVersion {version}: only v1.12 and v1.13 are, it"),
-        );
+        findings
+            .unsupported(cluster.talos_version_at, &format!("talosVersion {version}: only v1.12 and v1.13 are, it"));
         return known;
     }
     let ((_, low), (_, high)) = version.kubernetes_range();
     let minor = kubernetes_minor(&cluster.kubernetes_version);
-    if !cluster.kubernetes_version.is_empty()
-        && !minor.is_some_and(|minor| (low..=high).contains(&minor))
-    {
-        let text =
-            format!("kubernetesVersion must be from v1.{low} to v1.{high} for Talos {version}");
+    if !cluster.kubernetes_version.is_empty() && !minor.is_some_and(|minor| (low..=high).contains(&minor)) {
+        let text = format!("kubernetesVersion must be from v1.{low} to v1.{high} for Talos {version}");
         findings.mistake(cluster.kubernetes_version_at, text);
     }
     version
@@ -409,10 +324,7 @@ fn warnings(configs: &NodeConfigs) -> Vec<String> {
 }
 
 fn mistakes(input: &Input<'_>, findings: Vec<Finding>) -> TalhelperError {
-    TalhelperError::Talconfig {
-        file: input.talconfig.to_owned(),
-        findings,
-    }
+    TalhelperError::Talconfig { file: input.talconfig.to_owned(), findings }
 }
 
 const TOP: At = At { line: 1, column: 1 };

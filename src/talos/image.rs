@@ -72,13 +72,7 @@ pub fn disk_image_url(
     architecture: Architecture,
     secure_boot: bool,
 ) -> Url {
-    let artefact = Artefact {
-        schematic,
-        version,
-        platform,
-        architecture,
-        secure_boot,
-    };
+    let artefact = Artefact { schematic, version, platform, architecture, secure_boot };
     artefact.url(base, ImageFormat::RawXz)
 }
 
@@ -100,13 +94,7 @@ pub struct Artefact<'a> {
 impl Artefact<'_> {
     /// The URL below the Factory's base URL.
     pub fn url(&self, base: &Url, format: ImageFormat) -> Url {
-        let Self {
-            schematic,
-            version,
-            platform,
-            architecture,
-            secure_boot,
-        } = self;
+        let Self { schematic, version, platform, architecture, secure_boot } = self;
         let secure = if *secure_boot { "-secureboot" } else { "" };
         let suffix = match format {
             ImageFormat::RawXz => "raw.xz",
@@ -115,9 +103,7 @@ impl Artefact<'_> {
         };
         let mut url = base.clone();
         let prefix = base.path().trim_end_matches('/');
-        url.set_path(&format!(
-            "{prefix}/image/{schematic}/{version}/{platform}-{architecture}{secure}.{suffix}"
-        ));
+        url.set_path(&format!("{prefix}/image/{schematic}/{version}/{platform}-{architecture}{secure}.{suffix}"));
         url.set_query(None);
         url.set_fragment(None);
         url
@@ -127,10 +113,7 @@ impl Artefact<'_> {
 /// The registry that goes with a Factory's base URL: its host, port and path without the scheme.
 pub fn registry_of(base: &Url) -> String {
     let host = base.host_str().unwrap_or_default();
-    let port = base
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
+    let port = base.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{host}{port}{}", base.path().trim_end_matches('/'))
 }
 
@@ -155,10 +138,7 @@ impl FromStr for InstallerReference {
     type Err = ImageError;
 
     fn from_str(text: &str) -> Result<Self, ImageError> {
-        parse_installer(text).map_err(|reason| ImageError::Installer {
-            reference: text.into(),
-            reason,
-        })
+        parse_installer(text).map_err(|reason| ImageError::Installer { reference: text.into(), reason })
     }
 }
 
@@ -171,8 +151,7 @@ fn parse_installer(text: &str) -> Result<InstallerReference, String> {
     }
     let (name, tag, digest) = split_reference(text);
     let mut parts = name.rsplitn(3, '/');
-    let (Some(schematic), Some(image), Some(registry)) = (parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(schematic), Some(image), Some(registry)) = (parts.next(), parts.next(), parts.next()) else {
         return Err("it has no REGISTRY/PLATFORM-installer/SCHEMATIC".into());
     };
     let (flavour, secure_boot) = match image.strip_suffix("-secureboot") {
@@ -185,13 +164,9 @@ fn parse_installer(text: &str) -> Result<InstallerReference, String> {
         _ if legacy_name => "metal",
         _ => return Err(format!("{image:?} does not end in -installer")),
     };
-    let schematic = schematic
-        .parse::<SchematicId>()
-        .map_err(|error| error.to_string())?;
+    let schematic = schematic.parse::<SchematicId>().map_err(|error| error.to_string())?;
     let version = tag.ok_or("it has no version tag")?;
-    let version = version
-        .parse::<TalosVersion>()
-        .map_err(|error| error.to_string())?;
+    let version = version.parse::<TalosVersion>().map_err(|error| error.to_string())?;
     if let Some(digest) = digest {
         check_digest(digest)?;
     }
@@ -281,38 +256,18 @@ mod tests {
     fn url(base: &str, platform: &str, architecture: Architecture, secure_boot: bool) -> String {
         let version = "1.12.2".parse().unwrap();
         let base = Url::parse(base).unwrap();
-        disk_image_url(
-            &base,
-            &ID.parse().unwrap(),
-            &version,
-            platform,
-            architecture,
-            secure_boot,
-        )
-        .into()
+        disk_image_url(&base, &ID.parse().unwrap(), &version, platform, architecture, secure_boot).into()
     }
 
     #[test]
     fn the_guides_image_url_is_built() {
         assert_eq!(
-            url(
-                "https://factory.talos.dev",
-                "oracle",
-                Architecture::Arm64,
-                false
-            ),
+            url("https://factory.talos.dev", "oracle", Architecture::Arm64, false),
             format!("https://factory.talos.dev/image/{ID}/v1.12.2/oracle-arm64.raw.xz")
         );
         assert_eq!(
-            url(
-                "http://127.0.0.1:8080/factory/?x=1",
-                "metal",
-                Architecture::Amd64,
-                true
-            ),
-            format!(
-                "http://127.0.0.1:8080/factory/image/{ID}/v1.12.2/metal-amd64-secureboot.raw.xz"
-            )
+            url("http://127.0.0.1:8080/factory/?x=1", "metal", Architecture::Amd64, true),
+            format!("http://127.0.0.1:8080/factory/image/{ID}/v1.12.2/metal-amd64-secureboot.raw.xz")
         );
     }
 
@@ -326,16 +281,9 @@ mod tests {
             secure_boot: false,
         };
         let base = Url::parse("https://factory.talos.dev").unwrap();
-        for (format, suffix) in [
-            (ImageFormat::RawZst, "raw.zst"),
-            (ImageFormat::Qcow2, "qcow2"),
-        ] {
+        for (format, suffix) in [(ImageFormat::RawZst, "raw.zst"), (ImageFormat::Qcow2, "qcow2")] {
             let url = artefact.url(&base, format);
-            assert!(
-                url.path()
-                    .ends_with(&format!("/v1.13.0/oracle-arm64.{suffix}")),
-                "{url}"
-            );
+            assert!(url.path().ends_with(&format!("/v1.13.0/oracle-arm64.{suffix}")), "{url}");
         }
     }
 
@@ -349,56 +297,27 @@ mod tests {
             format!("registry.lan:5000/mirror/factory/oracle-installer/{ID}:v1.12.2@{digest}"),
             format!("[fd00::1]:5000/oracle-installer/{ID}:v1.12.2"),
         ] {
-            assert_eq!(
-                text.parse::<InstallerReference>().unwrap().to_string(),
-                text
-            );
+            assert_eq!(text.parse::<InstallerReference>().unwrap().to_string(), text);
         }
-        let pinned: InstallerReference = format!("r:5000/oracle-installer/{ID}:1.12.2@{digest}")
-            .parse()
-            .unwrap();
+        let pinned: InstallerReference = format!("r:5000/oracle-installer/{ID}:1.12.2@{digest}").parse().unwrap();
         assert_eq!(pinned.registry, "r:5000");
         assert_eq!(pinned.platform, "oracle");
         assert_eq!(pinned.digest, Some(digest));
         assert_eq!(pinned.version, TalosVersion::new(1, 12, 2));
         let legacy: InstallerReference = format!("f/installer/{ID}:v1.12.2").parse().unwrap();
-        assert_eq!(
-            (legacy.platform.as_str(), legacy.legacy_name),
-            ("metal", true)
-        );
+        assert_eq!((legacy.platform.as_str(), legacy.legacy_name), ("metal", true));
     }
 
     #[test]
     fn what_is_no_factory_installer_says_why() {
         for (text, wanted) in [
-            (
-                "ghcr.io/siderolabs/installer:v1.12.2".to_owned(),
-                "does not end in -installer",
-            ),
-            (
-                format!("https://factory.talos.dev/oracle-installer/{ID}:v1.12.2"),
-                "no scheme",
-            ),
-            (
-                format!("factory.talos.dev/oracle-installer/{ID}"),
-                "no version tag",
-            ),
-            (
-                format!("factory.talos.dev/oracle-installer/{ID}:latest"),
-                "no Talos version",
-            ),
-            (
-                "factory.talos.dev/oracle-installer/abc:v1.12.2".to_owned(),
-                "no schematic id",
-            ),
-            (
-                format!("factory.talos.dev/oracle/{ID}:v1.12.2"),
-                "does not end in -installer",
-            ),
-            (
-                format!("factory.talos.dev/oracle-installer/{ID}:v1.12.2@sha256:12"),
-                "no sha256 digest",
-            ),
+            ("ghcr.io/siderolabs/installer:v1.12.2".to_owned(), "does not end in -installer"),
+            (format!("https://factory.talos.dev/oracle-installer/{ID}:v1.12.2"), "no scheme"),
+            (format!("factory.talos.dev/oracle-installer/{ID}"), "no version tag"),
+            (format!("factory.talos.dev/oracle-installer/{ID}:latest"), "no Talos version"),
+            ("factory.talos.dev/oracle-installer/abc:v1.12.2".to_owned(), "no schematic id"),
+            (format!("factory.talos.dev/oracle/{ID}:v1.12.2"), "does not end in -installer"),
+            (format!("factory.talos.dev/oracle-installer/{ID}:v1.12.2@sha256:12"), "no sha256 digest"),
             ("installer:v1".to_owned(), "has no REGISTRY"),
             (String::new(), "has no REGISTRY"),
         ] {
@@ -411,10 +330,7 @@ mod tests {
     fn any_reference_splits_into_name_tag_and_digest() {
         assert_eq!(split_reference("a/b"), ("a/b", None, None));
         assert_eq!(split_reference("h:5000/a/b"), ("h:5000/a/b", None, None));
-        assert_eq!(
-            split_reference("h:5000/a/b:t@d"),
-            ("h:5000/a/b", Some("t"), Some("d"))
-        );
+        assert_eq!(split_reference("h:5000/a/b:t@d"), ("h:5000/a/b", Some("t"), Some("d")));
         assert_eq!(split_reference("a@sha256:1"), ("a", None, Some("sha256:1")));
     }
 

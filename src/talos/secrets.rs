@@ -117,10 +117,7 @@ impl SecretsBundle {
 impl<'a> From<&'a SecretsBundle> for GenerateSecrets<'a> {
     fn from(bundle: &'a SecretsBundle) -> Self {
         fn pair(pair: &CertificateAndKey) -> PemPair<'_> {
-            PemPair {
-                crt: &pair.crt,
-                key: pair.key.expose(),
-            }
+            PemPair { crt: &pair.crt, key: pair.key.expose() }
         }
         fn text(secret: &Option<Secret<String>>) -> &str {
             secret.as_ref().map_or("", |secret| secret.expose())
@@ -177,26 +174,13 @@ fn read(text: &str, names: &Names) -> Result<SecretsBundle, SecretsError> {
     if root.get("sops").is_some_and(|sops| sops.as_map().is_some()) {
         return Err(SecretsError::Encrypted);
     }
-    let root = Section::new(
-        Some(&root),
-        "",
-        &["cluster", "secrets", "trustdinfo", "certs"],
-    )?;
+    let root = Section::new(Some(&root), "", &["cluster", "secrets", "trustdinfo", "certs"])?;
     let cluster = root.section("cluster", &["id", "secret"])?;
-    let secrets = root.section(
-        "secrets",
-        &[names.bootstrap_token, names.aescbc, names.secretbox],
-    )?;
+    let secrets = root.section("secrets", &[names.bootstrap_token, names.aescbc, names.secretbox])?;
     let trustd = root.section("trustdinfo", &["token"])?;
-    let certs = root.section(
-        "certs",
-        &["os", "k8s", "etcd", names.aggregator, names.service_account],
-    )?;
+    let certs = root.section("certs", &["os", "k8s", "etcd", names.aggregator, names.service_account])?;
     Ok(SecretsBundle {
-        cluster: Cluster {
-            id: cluster.required("id")?,
-            secret: Secret::new(cluster.required("secret")?),
-        },
+        cluster: Cluster { id: cluster.required("id")?, secret: Secret::new(cluster.required("secret")?) },
         bootstrap_token: Secret::new(secrets.required(names.bootstrap_token)?),
         secretbox_encryption_secret: secrets.text(names.secretbox)?.map(Secret::new),
         aescbc_encryption_secret: secrets.text(names.aescbc)?.map(Secret::new),
@@ -206,28 +190,18 @@ fn read(text: &str, names: &Names) -> Result<SecretsBundle, SecretsError> {
             k8s: pair(&certs, "k8s", names)?.ok_or_else(|| missing("certs.k8s"))?,
             etcd: pair(&certs, "etcd", names)?,
             k8s_aggregator: pair(&certs, names.aggregator, names)?,
-            k8s_service_account: certs
-                .section(names.service_account, &["key"])?
-                .pem("key")?
-                .map(Secret::new),
+            k8s_service_account: certs.section(names.service_account, &["key"])?.pem("key")?.map(Secret::new),
         },
     })
 }
 
-fn pair(
-    certs: &Section<'_>,
-    name: &str,
-    names: &Names,
-) -> Result<Option<CertificateAndKey>, SecretsError> {
+fn pair(certs: &Section<'_>, name: &str, names: &Names) -> Result<Option<CertificateAndKey>, SecretsError> {
     let section = certs.section(name, &[names.crt, "key"])?;
     let (crt, key) = (section.pem(names.crt)?, section.pem("key")?);
     match (crt, key) {
         (None, None) => Ok(None),
         (None, Some(_)) => Err(missing(&section.path(names.crt))),
-        (Some(crt), key) => Ok(Some(CertificateAndKey {
-            crt,
-            key: Secret::new(key.unwrap_or_default()),
-        })),
+        (Some(crt), key) => Ok(Some(CertificateAndKey { crt, key: Secret::new(key.unwrap_or_default()) })),
     }
 }
 
@@ -244,25 +218,15 @@ struct Section<'n> {
 impl<'n> Section<'n> {
     fn new(node: Option<&'n Node>, place: &str, known: &[&str]) -> Result<Self, SecretsError> {
         let node = node.filter(|node| !node.is_null());
-        let section = Self {
-            node,
-            place: place.into(),
-        };
+        let section = Self { node, place: place.into() };
         let Some(node) = node else { return Ok(section) };
-        let named = if place.is_empty() {
-            "the secrets"
-        } else {
-            place
-        };
+        let named = if place.is_empty() { "the secrets" } else { place };
         let entries = node.as_map().ok_or_else(|| SecretsError::WrongValue {
             at: node.at,
             path: named.into(),
             wanted: "a mapping",
         })?;
-        match entries
-            .iter()
-            .find(|entry| !known.contains(&entry.key.as_str()))
-        {
+        match entries.iter().find(|entry| !known.contains(&entry.key.as_str())) {
             None => Ok(section),
             Some(entry) => Err(SecretsError::UnknownKey {
                 at: entry.key_at,
@@ -274,11 +238,7 @@ impl<'n> Section<'n> {
     }
 
     fn section(&self, name: &str, known: &[&str]) -> Result<Section<'n>, SecretsError> {
-        Section::new(
-            self.node.and_then(|node| node.get(name)),
-            &self.path(name),
-            known,
-        )
+        Section::new(self.node.and_then(|node| node.get(name)), &self.path(name), known)
     }
 
     fn path(&self, name: &str) -> String {
@@ -289,16 +249,10 @@ impl<'n> Section<'n> {
     }
 
     fn text(&self, name: &str) -> Result<Option<String>, SecretsError> {
-        let Some(node) = self
-            .node
-            .and_then(|node| node.get(name))
-            .filter(|node| !node.is_null())
-        else {
+        let Some(node) = self.node.and_then(|node| node.get(name)).filter(|node| !node.is_null()) else {
             return Ok(None);
         };
-        let scalar = node
-            .as_scalar()
-            .ok_or_else(|| self.wrong(node, name, "a string"))?;
+        let scalar = node.as_scalar().ok_or_else(|| self.wrong(node, name, "a string"))?;
         Ok(Some(scalar.text.clone()).filter(|text| !text.is_empty()))
     }
 
@@ -311,38 +265,25 @@ impl<'n> Section<'n> {
         let Some(packed) = self.text(name)? else {
             return Ok(None);
         };
-        let unpacked = STANDARD
-            .decode(packed.trim())
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
+        let unpacked = STANDARD.decode(packed.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         match unpacked.filter(|text| text.contains("-----BEGIN ")) {
             Some(text) => Ok(Some(text)),
             None => {
                 let node = self.node.and_then(|node| node.get(name));
                 let at = node.map(|node| node.at).unwrap_or_default();
-                Err(SecretsError::WrongValue {
-                    at,
-                    path: self.path(name),
-                    wanted: "the base64 of PEM",
-                })
+                Err(SecretsError::WrongValue { at, path: self.path(name), wanted: "the base64 of PEM" })
             }
         }
     }
 
     fn wrong(&self, node: &Node, name: &str, wanted: &'static str) -> SecretsError {
-        SecretsError::WrongValue {
-            at: node.at,
-            path: self.path(name),
-            wanted,
-        }
+        SecretsError::WrongValue { at: node.at, path: self.path(name), wanted }
     }
 }
 
 fn tree(bundle: &SecretsBundle) -> Vec<(String, Emit)> {
     let text = |key: &str, value: &str| (key.to_owned(), Emit::Text(value.into()));
-    let secret = |key: &str, value: &Option<Secret<String>>| {
-        value.as_ref().map(|value| text(key, value.expose()))
-    };
+    let secret = |key: &str, value: &Option<Secret<String>>| value.as_ref().map(|value| text(key, value.expose()));
     let packed = |key: &str, pem: &str| text(key, &STANDARD.encode(pem));
     let pair = |key: &str, pair: Option<&CertificateAndKey>| {
         pair.map(|pair| {
@@ -351,48 +292,31 @@ fn tree(bundle: &SecretsBundle) -> Vec<(String, Emit)> {
         })
     };
     let map = |key: &str, fields: Vec<Option<(String, Emit)>>| {
-        (
-            key.to_owned(),
-            Emit::Map(fields.into_iter().flatten().collect()),
-        )
+        (key.to_owned(), Emit::Map(fields.into_iter().flatten().collect()))
     };
     let certs = &bundle.certs;
     let account = certs.k8s_service_account.as_ref();
     vec![
         map(
             "cluster",
-            vec![
-                Some(text("id", &bundle.cluster.id)),
-                Some(text("secret", bundle.cluster.secret.expose())),
-            ],
+            vec![Some(text("id", &bundle.cluster.id)), Some(text("secret", bundle.cluster.secret.expose()))],
         ),
         map(
             "secrets",
             vec![
-                Some(text(
-                    TALSECRET.bootstrap_token,
-                    bundle.bootstrap_token.expose(),
-                )),
+                Some(text(TALSECRET.bootstrap_token, bundle.bootstrap_token.expose())),
                 secret(TALSECRET.aescbc, &bundle.aescbc_encryption_secret),
                 secret(TALSECRET.secretbox, &bundle.secretbox_encryption_secret),
             ],
         ),
-        map(
-            "trustdinfo",
-            vec![Some(text("token", bundle.trustd_token.expose()))],
-        ),
+        map("trustdinfo", vec![Some(text("token", bundle.trustd_token.expose()))]),
         map(
             "certs",
             vec![
                 pair("etcd", certs.etcd.as_ref()),
                 pair("k8s", Some(&certs.k8s)),
                 pair(TALSECRET.aggregator, certs.k8s_aggregator.as_ref()),
-                account.map(|key| {
-                    map(
-                        TALSECRET.service_account,
-                        vec![Some(packed("key", key.expose()))],
-                    )
-                }),
+                account.map(|key| map(TALSECRET.service_account, vec![Some(packed("key", key.expose()))])),
                 pair("os", Some(&certs.os)),
             ],
         ),

@@ -90,12 +90,7 @@ struct Packed {
 
 impl Talosconfig {
     /// A talosconfig with one context.
-    pub fn new(
-        name: &str,
-        endpoints: Vec<String>,
-        nodes: Vec<String>,
-        credentials: &ClientCredentials,
-    ) -> Self {
+    pub fn new(name: &str, endpoints: Vec<String>, nodes: Vec<String>, credentials: &ClientCredentials) -> Self {
         let packed = Packed {
             endpoints,
             nodes,
@@ -103,10 +98,7 @@ impl Talosconfig {
             crt: STANDARD.encode(&credentials.crt),
             key: Secret::new(STANDARD.encode(credentials.key.expose())),
         };
-        Self {
-            current: name.into(),
-            contexts: vec![(name.into(), packed)],
-        }
+        Self { current: name.into(), contexts: vec![(name.into(), packed)] }
     }
 
     /// Reads a talosconfig.
@@ -117,25 +109,14 @@ impl Talosconfig {
         let Some(root) = yaml::parse_single(text).map_err(TalosconfigError::Yaml)? else {
             return Err(shape("the file", "a mapping with contexts"));
         };
-        let contexts = root
-            .get("contexts")
-            .ok_or_else(|| shape("the file", "a mapping with contexts"))?;
+        let contexts = root.get("contexts").ok_or_else(|| shape("the file", "a mapping with contexts"))?;
         let mut read = Vec::new();
         if !contexts.is_null() {
-            for entry in contexts
-                .as_map()
-                .ok_or_else(|| shape("contexts", "a mapping"))?
-            {
-                read.push((
-                    entry.key.clone(),
-                    packed(&entry.value, &format!("contexts.{}", entry.key))?,
-                ));
+            for entry in contexts.as_map().ok_or_else(|| shape("contexts", "a mapping"))? {
+                read.push((entry.key.clone(), packed(&entry.value, &format!("contexts.{}", entry.key))?));
             }
         }
-        Ok(Self {
-            current: text_at(&root, "context", "context")?,
-            contexts: read,
-        })
+        Ok(Self { current: text_at(&root, "context", "context")?, contexts: read })
     }
 
     /// The names of all contexts, in the order of the file.
@@ -162,51 +143,31 @@ impl Talosconfig {
             });
         };
         if packed.crt.is_empty() || packed.key.expose().is_empty() {
-            return Err(TalosconfigError::NoCertificate {
-                name: wanted.into(),
-            });
+            return Err(TalosconfigError::NoCertificate { name: wanted.into() });
         }
         Ok(Context {
             name: wanted.into(),
             endpoints: packed.endpoints.clone(),
             nodes: packed.nodes.clone(),
-            credentials: ClientCredentials::from_base64(
-                &packed.ca,
-                &packed.crt,
-                packed.key.expose(),
-            )?,
+            credentials: ClientCredentials::from_base64(&packed.ca, &packed.crt, packed.key.expose())?,
         })
     }
 
     /// Writes the talosconfig.
     pub fn to_yaml(&self) -> Secret<String> {
         let text = |key: &str, text: &str| (key.to_owned(), Emit::Text(text.into()));
-        let list = |key: &str, items: &[String]| {
-            (
-                key.to_owned(),
-                Emit::List(items.iter().cloned().map(Emit::Text).collect()),
-            )
-        };
+        let list =
+            |key: &str, items: &[String]| (key.to_owned(), Emit::List(items.iter().cloned().map(Emit::Text).collect()));
         let context = |packed: &Packed| {
             let mut fields = vec![list("endpoints", &packed.endpoints)];
             if !packed.nodes.is_empty() {
                 fields.push(list("nodes", &packed.nodes));
             }
-            fields.extend([
-                text("ca", &packed.ca),
-                text("crt", &packed.crt),
-                text("key", packed.key.expose()),
-            ]);
+            fields.extend([text("ca", &packed.ca), text("crt", &packed.crt), text("key", packed.key.expose())]);
             Emit::Map(fields)
         };
-        let contexts = self
-            .contexts
-            .iter()
-            .map(|(name, packed)| (name.clone(), context(packed)));
-        Secret::new(yaml::emit(&[
-            text("context", &self.current),
-            ("contexts".into(), Emit::Map(contexts.collect())),
-        ]))
+        let contexts = self.contexts.iter().map(|(name, packed)| (name.clone(), context(packed)));
+        Secret::new(yaml::emit(&[text("context", &self.current), ("contexts".into(), Emit::Map(contexts.collect()))]))
     }
 }
 
@@ -226,10 +187,7 @@ impl ClientCredentials {
 
     /// The client's certificate and key as a pair, for checks.
     pub fn pair(&self) -> CertificateAndKey {
-        CertificateAndKey {
-            crt: self.crt.clone(),
-            key: self.key.clone(),
-        }
+        CertificateAndKey { crt: self.crt.clone(), key: self.key.clone() }
     }
 }
 
@@ -239,13 +197,8 @@ fn unpack(text: &str, field: &'static str) -> Result<String, TalosconfigError> {
         return Ok(text.into());
     }
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let unpacked = STANDARD
-        .decode(packed)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    unpacked
-        .filter(|text| text.contains(BEGIN))
-        .ok_or(TalosconfigError::Encoding { field })
+    let unpacked = STANDARD.decode(packed).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    unpacked.filter(|text| text.contains(BEGIN)).ok_or(TalosconfigError::Encoding { field })
 }
 
 fn packed(node: &Node, path: &str) -> Result<Packed, TalosconfigError> {
@@ -275,10 +228,7 @@ fn text_at(node: &Node, key: &str, path: &str) -> Result<String, TalosconfigErro
     match node.get(key) {
         None => Ok(String::new()),
         Some(value) if value.is_null() => Ok(String::new()),
-        Some(value) => value
-            .as_scalar()
-            .map(|scalar| scalar.text.clone())
-            .ok_or_else(|| shape(path, "a string")),
+        Some(value) => value.as_scalar().map(|scalar| scalar.text.clone()).ok_or_else(|| shape(path, "a string")),
     }
 }
 
@@ -287,9 +237,7 @@ fn texts_at(node: &Node, key: &str, path: &str) -> Result<Vec<String>, Talosconf
     let items = match node.get(key) {
         None => return Ok(Vec::new()),
         Some(value) if value.is_null() => return Ok(Vec::new()),
-        Some(value) => value
-            .as_list()
-            .ok_or_else(|| shape(&path, "a list of strings"))?,
+        Some(value) => value.as_list().ok_or_else(|| shape(&path, "a list of strings"))?,
     };
     items
         .iter()
@@ -299,10 +247,7 @@ fn texts_at(node: &Node, key: &str, path: &str) -> Result<Vec<String>, Talosconf
 }
 
 fn shape(path: &str, wanted: &'static str) -> TalosconfigError {
-    TalosconfigError::Shape {
-        path: path.into(),
-        wanted,
-    }
+    TalosconfigError::Shape { path: path.into(), wanted }
 }
 
 #[cfg(test)]
@@ -311,41 +256,27 @@ mod tests {
     use crate::talos::pki::{Validity, admin_certificate, temporary_secrets};
 
     fn credentials() -> ClientCredentials {
-        let ca = temporary_secrets(b"s", "n", Validity::FIXED)
-            .unwrap()
-            .certs
-            .os;
+        let ca = temporary_secrets(b"s", "n", Validity::FIXED).unwrap().certs.os;
         let now = time::macros::datetime!(2026-11-22 10:00 UTC);
         let client = admin_certificate(&ca, now, time::Duration::HOUR).unwrap();
-        ClientCredentials {
-            ca: ca.crt,
-            crt: client.crt,
-            key: client.key,
-        }
+        ClientCredentials { ca: ca.crt, crt: client.crt, key: client.key }
     }
 
     #[test]
     fn what_is_written_reads_back() {
         let credentials = credentials();
         let endpoints = vec!["192.168.1.50".to_owned()];
-        let written =
-            Talosconfig::new("eh-ops", endpoints.clone(), Vec::new(), &credentials).to_yaml();
-        let context = Talosconfig::parse(written.expose())
-            .unwrap()
-            .context(None)
-            .unwrap();
-        assert_eq!(
-            (context.name.as_str(), &context.endpoints),
-            ("eh-ops", &endpoints)
-        );
+        let written = Talosconfig::new("eh-ops", endpoints.clone(), Vec::new(), &credentials).to_yaml();
+        let context = Talosconfig::parse(written.expose()).unwrap().context(None).unwrap();
+        assert_eq!((context.name.as_str(), &context.endpoints), ("eh-ops", &endpoints));
         assert_eq!(context.credentials, credentials);
     }
 
     #[test]
     fn a_context_is_chosen_by_name_or_by_the_file() {
         let ours = Talosconfig::new("one", Vec::new(), vec!["10.0.0.214".into()], &credentials());
-        let text = ours.to_yaml().expose().clone()
-            + "    two:\n        target: 10.0.0.9\n        auth: {siderov1: {}}\n";
+        let text =
+            ours.to_yaml().expose().clone() + "    two:\n        target: 10.0.0.9\n        auth: {siderov1: {}}\n";
         let file = Talosconfig::parse(&text).unwrap();
         assert_eq!(file.names().collect::<Vec<_>>(), ["one", "two"]);
         assert_eq!(file.context(None).unwrap().name, "one");
@@ -353,10 +284,7 @@ mod tests {
         let error = file.context(Some("two")).unwrap_err().to_string();
         assert_eq!(error, "the context \"two\" has no client certificate");
         let error = file.context(Some("three")).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "the talosconfig has no context \"three\"; it has one, two"
-        );
+        assert_eq!(error, "the talosconfig has no context \"three\"; it has one, two");
     }
 
     #[test]
@@ -365,14 +293,8 @@ mod tests {
             ("", "a mapping with contexts"),
             ("hello", "a mapping with contexts"),
             ("contexts: [1]", "contexts must be a mapping"),
-            (
-                "contexts: {a: {endpoints: 1}}",
-                "contexts.a.endpoints must be a list of strings",
-            ),
-            (
-                "contexts: {a: {key: {}}}",
-                "contexts.a.key must be a string",
-            ),
+            ("contexts: {a: {endpoints: 1}}", "contexts.a.endpoints must be a list of strings"),
+            ("contexts: {a: {key: {}}}", "contexts.a.key must be a string"),
             ("contexts: {", "as YAML"),
         ] {
             let error = Talosconfig::parse(text).unwrap_err().to_string();
@@ -386,19 +308,10 @@ mod tests {
     fn credentials_come_as_base64_or_as_pem() {
         let pem = credentials();
         let packed = [&pem.ca, &pem.crt, pem.key.expose()].map(|text| STANDARD.encode(text) + "\n");
-        assert_eq!(
-            ClientCredentials::from_base64(&packed[0], &packed[1], &packed[2]),
-            Ok(pem.clone())
-        );
-        assert_eq!(
-            ClientCredentials::from_base64(&pem.ca, &packed[1], pem.key.expose()),
-            Ok(pem.clone())
-        );
+        assert_eq!(ClientCredentials::from_base64(&packed[0], &packed[1], &packed[2]), Ok(pem.clone()));
+        assert_eq!(ClientCredentials::from_base64(&pem.ca, &packed[1], pem.key.expose()), Ok(pem.clone()));
         let error = ClientCredentials::from_base64(&packed[0], "hunter2", &packed[2]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the client certificate is neither PEM nor the base64 of PEM"
-        );
+        assert_eq!(error.to_string(), "the client certificate is neither PEM nor the base64 of PEM");
         assert!(!format!("{pem:?}").contains("PRIVATE"));
     }
 }

@@ -29,12 +29,7 @@ pub struct VersionError {
 impl TalosVersion {
     /// A release without a pre-release part.
     pub fn new(major: u64, minor: u64, patch: u64) -> Self {
-        Self {
-            major,
-            minor,
-            patch,
-            pre: None,
-        }
+        Self { major, minor, patch, pre: None }
     }
 
     /// Major and minor: the version contract that a machine configuration is generated for.
@@ -54,10 +49,7 @@ impl TalosVersion {
 
     /// Whether maintenance mode is served by apid itself instead of by a server of its own.
     pub fn maintenance_serves_apid(&self) -> bool {
-        let first = Self {
-            pre: Some("beta.0".into()),
-            ..Self::new(1, 13, 0)
-        };
+        let first = Self { pre: Some("beta.0".into()), ..Self::new(1, 13, 0) };
         *self >= first
     }
 
@@ -78,10 +70,7 @@ impl TalosVersion {
             .iter()
             .rev()
             .find(|((minor, patch, pre), _)| {
-                let since = Self {
-                    pre: pre.map(Into::into),
-                    ..Self::new(1, *minor, *patch)
-                };
+                let since = Self { pre: pre.map(Into::into), ..Self::new(1, *minor, *patch) };
                 *self >= since
             })
             .map_or(DEFAULT_KUBERNETES[0].1, |(_, kubernetes)| kubernetes)
@@ -102,9 +91,7 @@ impl TalosVersion {
             ));
         }
         if host_core >= (self.major, self.minor + 2) {
-            return Err(format!(
-                "Talos {host} is too new to be taken back to {self}"
-            ));
+            return Err(format!("Talos {host} is too new to be taken back to {self}"));
         }
         Ok(())
     }
@@ -159,14 +146,12 @@ impl fmt::Display for TalosVersion {
 impl Ord for TalosVersion {
     fn cmp(&self, other: &Self) -> Ordering {
         let core = |v: &Self| (v.major, v.minor, v.patch);
-        core(self)
-            .cmp(&core(other))
-            .then_with(|| match (&self.pre, &other.pre) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(a), Some(b)) => compare_pre(a, b),
-            })
+        core(self).cmp(&core(other)).then_with(|| match (&self.pre, &other.pre) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(_), None) => Ordering::Less,
+            (Some(a), Some(b)) => compare_pre(a, b),
+        })
     }
 }
 

@@ -48,9 +48,7 @@ pub fn without_write_only(attributes: &[Attribute], value: Value) -> Value {
         }
         *entry = match &attribute.kind {
             Kind::Plain(_) => inner,
-            Kind::Nested(nesting, nested) => {
-                each_object(*nesting, inner, |object| without_write_only(nested, object))
-            }
+            Kind::Nested(nesting, nested) => each_object(*nesting, inner, |object| without_write_only(nested, object)),
         };
     }
     Value::Map(entries)
@@ -66,11 +64,7 @@ pub fn without_unknown(value: Value) -> (Value, Vec<Path>) {
             }
             Value::List(elements) => {
                 let elements = elements.into_iter().enumerate();
-                Value::List(
-                    elements
-                        .map(|(at, element)| walk(element, &path.index(at), found))
-                        .collect(),
-                )
+                Value::List(elements.map(|(at, element)| walk(element, &path.index(at), found)).collect())
             }
             Value::Map(entries) => {
                 let entries = entries.into_iter();
@@ -93,22 +87,15 @@ pub fn without_unknown(value: Value) -> (Value, Vec<Path>) {
 }
 
 /// Applies `change` to each object of a nested attribute's value.
-pub(super) fn each_object(
-    nesting: Nesting,
-    value: Value,
-    mut change: impl FnMut(Value) -> Value,
-) -> Value {
+pub(super) fn each_object(nesting: Nesting, value: Value, mut change: impl FnMut(Value) -> Value) -> Value {
     match (nesting, value) {
         (Nesting::Single, object) => change(object),
         (Nesting::List | Nesting::Set, Value::List(elements)) => {
             Value::List(elements.into_iter().map(change).collect())
         }
-        (Nesting::Map, Value::Map(entries)) => Value::Map(
-            entries
-                .into_iter()
-                .map(|(key, object)| (key, change(object)))
-                .collect(),
-        ),
+        (Nesting::Map, Value::Map(entries)) => {
+            Value::Map(entries.into_iter().map(|(key, object)| (key, change(object))).collect())
+        }
         (_, other) => other,
     }
 }
@@ -121,11 +108,7 @@ fn infer(value: &Value) -> Type {
         Value::Number(_) => Type::Number,
         Value::String(_) => Type::String,
         Value::List(elements) => Type::Tuple(elements.iter().map(infer).collect()),
-        Value::Map(entries) => Type::object(
-            entries
-                .iter()
-                .map(|(key, value)| (key.clone(), infer(value))),
-        ),
+        Value::Map(entries) => Type::object(entries.iter().map(|(key, value)| (key.clone(), infer(value)))),
         Value::Dynamic(inner) => inner.0.clone(),
     }
 }
@@ -144,10 +127,7 @@ impl Fit {
         };
         let fitted = attributes.iter().map(|attribute| {
             let value = entries.remove(&attribute.name).unwrap_or_default();
-            (
-                attribute.name.clone(),
-                self.attribute(attribute, value, &path.attribute(attribute.name.clone())),
-            )
+            (attribute.name.clone(), self.attribute(attribute, value, &path.attribute(attribute.name.clone())))
         });
         let fitted: BTreeMap<_, _> = fitted.collect();
         self.strangers(entries, path);
@@ -164,11 +144,7 @@ impl Fit {
             (Nesting::Single, value) => self.object(nested, value, path),
             (Nesting::List | Nesting::Set, Value::List(elements)) => {
                 let elements = elements.into_iter().enumerate();
-                Value::List(
-                    elements
-                        .map(|(at, value)| self.object(nested, value, &path.index(at)))
-                        .collect(),
-                )
+                Value::List(elements.map(|(at, value)| self.object(nested, value, &path.index(at))).collect())
             }
             (Nesting::Map, Value::Map(entries)) => {
                 let entries = entries.into_iter();
@@ -193,19 +169,11 @@ impl Fit {
             (Type::String, value @ Value::String(_)) => value,
             (Type::List(element) | Type::Set(element), Value::List(elements)) => {
                 let elements = elements.into_iter().enumerate();
-                Value::List(
-                    elements
-                        .map(|(at, value)| self.plain(element, value, &path.index(at)))
-                        .collect(),
-                )
+                Value::List(elements.map(|(at, value)| self.plain(element, value, &path.index(at))).collect())
             }
             (Type::Tuple(types), Value::List(elements)) if types.len() == elements.len() => {
                 let elements = types.iter().zip(elements).enumerate();
-                Value::List(
-                    elements
-                        .map(|(at, (of, value))| self.plain(of, value, &path.index(at)))
-                        .collect(),
-                )
+                Value::List(elements.map(|(at, (of, value))| self.plain(of, value, &path.index(at))).collect())
             }
             (Type::Map(element), Value::Map(entries)) => {
                 let entries = entries.into_iter();
@@ -218,10 +186,7 @@ impl Fit {
             (Type::Object(attributes), Value::Map(mut entries)) => {
                 let fitted = attributes.iter().map(|(name, of)| {
                     let value = entries.remove(name).unwrap_or_default();
-                    (
-                        name.clone(),
-                        self.plain(of, value, &path.attribute(name.clone())),
-                    )
+                    (name.clone(), self.plain(of, value, &path.attribute(name.clone())))
                 });
                 let fitted = fitted.collect();
                 self.strangers(entries, path);
@@ -258,10 +223,7 @@ impl Fit {
     }
 
     fn misfit(&mut self, path: &Path, expected: &str) -> Value {
-        self.misfits.push(Misfit {
-            path: path.clone(),
-            expected: expected.to_owned(),
-        });
+        self.misfits.push(Misfit { path: path.clone(), expected: expected.to_owned() });
         Value::Null
     }
 }
@@ -284,24 +246,14 @@ mod tests {
         vec![
             Attribute::string("name").required(),
             Attribute::list("tags", Type::String),
-            Attribute::object(
-                "ssh",
-                [
-                    Attribute::number("port"),
-                    Attribute::string("key").write_only(),
-                ],
-            ),
+            Attribute::object("ssh", [Attribute::number("port"), Attribute::string("key").write_only()]),
             Attribute::list_of_objects("nets", [Attribute::string("ip")]),
             Attribute::dynamic("any"),
         ]
     }
 
     fn misfits(value: Value) -> Vec<String> {
-        conform(&attributes(), value)
-            .1
-            .iter()
-            .map(|misfit| format!("{}: {}", misfit.path, misfit.expected))
-            .collect()
+        conform(&attributes(), value).1.iter().map(|misfit| format!("{}: {}", misfit.path, misfit.expected)).collect()
     }
 
     #[test]
@@ -325,10 +277,7 @@ mod tests {
             ("nam", "typo".into()),
             ("tags", Value::List(vec!["a".into(), true.into()])),
             ("ssh", Value::object([("port", "22".into())])),
-            (
-                "nets",
-                Value::List(vec![Value::object([("ipp", "::1".into())])]),
-            ),
+            ("nets", Value::List(vec![Value::object([("ipp", "::1".into())])])),
         ]);
         let expected = [
             "name: string",
@@ -342,16 +291,10 @@ mod tests {
 
     #[test]
     fn a_dynamic_value_gets_the_type_that_it_has() {
-        let any = Value::object([
-            ("a", Value::List(vec![1.into(), "x".into()])),
-            ("b", Value::Null),
-        ]);
+        let any = Value::object([("a", Value::List(vec![1.into(), "x".into()])), ("b", Value::Null)]);
         let (value, misfits) = conform(&attributes(), Value::object([("any", any.clone())]));
         assert_eq!(misfits, []);
-        let of = Type::object([
-            ("a", Type::Tuple(vec![Type::Number, Type::String])),
-            ("b", Type::Dynamic),
-        ]);
+        let of = Type::object([("a", Type::Tuple(vec![Type::Number, Type::String])), ("b", Type::Dynamic)]);
         assert_eq!(value.get("any"), &Value::Dynamic(Box::new((of, any))));
     }
 
@@ -365,10 +308,7 @@ mod tests {
 
     #[test]
     fn unknown_leaves_are_nulled_and_named() {
-        let value = Value::object([
-            ("a", Value::List(vec![Value::Unknown, 1.into()])),
-            ("b", Value::Unknown),
-        ]);
+        let value = Value::object([("a", Value::List(vec![Value::Unknown, 1.into()])), ("b", Value::Unknown)]);
         let (value, paths) = without_unknown(value);
         assert!(value.is_wholly_known());
         assert_eq!(paths, [Path::from("a[0]"), Path::from("b")]);
@@ -379,25 +319,16 @@ mod tests {
         match (of, value) {
             (_, Value::Null | Value::Unknown) => true,
             (Type::Dynamic, Value::Dynamic(inner)) => fits(&inner.1, &inner.0),
-            (Type::Bool, Value::Bool(_))
-            | (Type::Number, Value::Number(_))
-            | (Type::String, Value::String(_)) => true,
+            (Type::Bool, Value::Bool(_)) | (Type::Number, Value::Number(_)) | (Type::String, Value::String(_)) => true,
             (Type::List(element) | Type::Set(element), Value::List(elements)) => {
                 elements.iter().all(|value| fits(value, element))
             }
             (Type::Tuple(types), Value::List(elements)) => {
-                types.len() == elements.len()
-                    && types
-                        .iter()
-                        .zip(elements)
-                        .all(|(of, value)| fits(value, of))
+                types.len() == elements.len() && types.iter().zip(elements).all(|(of, value)| fits(value, of))
             }
-            (Type::Map(element), Value::Map(entries)) => {
-                entries.values().all(|value| fits(value, element))
-            }
+            (Type::Map(element), Value::Map(entries)) => entries.values().all(|value| fits(value, element)),
             (Type::Object(types), Value::Map(entries)) => {
-                types.keys().eq(entries.keys())
-                    && types.iter().all(|(name, of)| fits(&entries[name], of))
+                types.keys().eq(entries.keys()) && types.iter().all(|(name, of)| fits(&entries[name], of))
             }
             _ => false,
         }
@@ -409,12 +340,7 @@ mod tests {
     }
 
     fn any_type() -> impl Strategy<Value = Type> {
-        let leaf = prop_oneof![
-            Just(Type::Bool),
-            Just(Type::Number),
-            Just(Type::String),
-            Just(Type::Dynamic)
-        ];
+        let leaf = prop_oneof![Just(Type::Bool), Just(Type::Number), Just(Type::String), Just(Type::Dynamic)];
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
                 inner.clone().prop_map(Type::list),
@@ -429,27 +355,17 @@ mod tests {
     fn any_attributes() -> impl Strategy<Value = Vec<Attribute>> {
         let leaf = (name(), any_type()).prop_map(|(name, of)| Attribute::plain(name, of));
         let attribute = leaf.prop_recursive(3, 12, 3, |inner| {
-            let nesting = prop::sample::select(vec![
-                Nesting::Single,
-                Nesting::List,
-                Nesting::Set,
-                Nesting::Map,
-            ]);
-            (name(), nesting, prop::collection::vec(inner, 0..4)).prop_map(
-                |(name, nesting, nested)| Attribute {
-                    kind: Kind::Nested(nesting, unique(nested)),
-                    ..Attribute::string(name)
-                },
-            )
+            let nesting = prop::sample::select(vec![Nesting::Single, Nesting::List, Nesting::Set, Nesting::Map]);
+            (name(), nesting, prop::collection::vec(inner, 0..4)).prop_map(|(name, nesting, nested)| Attribute {
+                kind: Kind::Nested(nesting, unique(nested)),
+                ..Attribute::string(name)
+            })
         });
         prop::collection::vec(attribute, 0..4).prop_map(unique)
     }
 
     fn unique(attributes: Vec<Attribute>) -> Vec<Attribute> {
-        let by_name: BTreeMap<_, _> = attributes
-            .into_iter()
-            .map(|a| (a.name.clone(), a))
-            .collect();
+        let by_name: BTreeMap<_, _> = attributes.into_iter().map(|a| (a.name.clone(), a)).collect();
         by_name.into_values().collect()
     }
 
@@ -459,8 +375,7 @@ mod tests {
             Just(Value::Unknown),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            (any::<i64>(), -40..40_i32)
-                .prop_map(|(m, e)| Value::from(Number::parse(&format!("{m}e{e}")))),
+            (any::<i64>(), -40..40_i32).prop_map(|(m, e)| Value::from(Number::parse(&format!("{m}e{e}")))),
             "[a-z]{0,3}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 24, 4, |inner| {

@@ -50,12 +50,7 @@ pub fn accept(
 ) -> (ReceiverStream<io::Result<Connection>>, Connections) {
     let (ready, incoming) = mpsc::channel(8);
     let (count, counted) = watch::channel(Count::default());
-    tokio::spawn(accept_all(
-        listener,
-        tls.map(TlsAcceptor::from),
-        ready,
-        Arc::new(count),
-    ));
+    tokio::spawn(accept_all(listener, tls.map(TlsAcceptor::from), ready, Arc::new(count)));
     (ReceiverStream::new(incoming), Connections(counted))
 }
 
@@ -97,12 +92,7 @@ async fn welcome(
             Err(_) => return tracing::warn!("refusing a connection: no TLS handshake in time"),
         },
     };
-    let _ = ready
-        .send(Ok(Connection {
-            io,
-            _open: Open::new(count),
-        }))
-        .await;
+    let _ = ready.send(Ok(Connection { io, _open: Open::new(count) })).await;
 }
 
 /// A connection from the host.
@@ -141,21 +131,13 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        to: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, to)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        from: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, from)
     }
 

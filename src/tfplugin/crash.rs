@@ -36,23 +36,16 @@ pub fn log_panics() {
         } else {
             // Nobody catches this one. The host shows lines that start so even when logs are off, as a crash report.
             let place = place_of(info).unwrap_or_default();
-            let _ = writeln!(
-                std::io::stderr(),
-                "panic: {}\n\n{place}",
-                message(info.payload())
-            );
+            let _ = writeln!(std::io::stderr(), "panic: {}\n\n{place}", message(info.payload()));
         }
     }));
 }
 
 fn diagnostic(payload: &(dyn Any + Send), place: Option<String>) -> Diagnostic {
-    let at = place
-        .map(|place| format!(" at {place}"))
-        .unwrap_or_default();
+    let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
     let message = message(payload);
-    let detail = format!(
-        "This is a defect of the provider, please report it: {message}{at}.\n\nThe state stays as it was."
-    );
+    let detail =
+        format!("This is a defect of the provider, please report it: {message}{at}.\n\nThe state stays as it was.");
     Diagnostic::error("The provider crashed", detail)
 }
 
@@ -62,8 +55,7 @@ fn place_of(info: &PanicHookInfo<'_>) -> Option<String> {
 
 fn message(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("panic without a message")
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("panic without a message")
 }
 
 #[cfg(test)]
@@ -76,10 +68,7 @@ mod tests {
         for (told, expected) in [
             (guard(async { panic!("number {}", 7) }).await, "number 7"),
             (guard(async { panic!("plain") }).await, "plain"),
-            (
-                guard(async { panic::panic_any(7) }).await,
-                "panic without a message",
-            ),
+            (guard(async { panic::panic_any(7) }).await, "panic without a message"),
         ] {
             let told: Result<(), _> = told;
             let told = told.unwrap_err();

@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{
-    diagnostic::Diagnostics, provider::Context, resource::Outcome, schema::Schema, value::Value,
-};
+use super::{diagnostic::Diagnostics, provider::Context, resource::Outcome, schema::Schema, value::Value};
 
 /// A type of readable object.
 #[async_trait]

@@ -27,20 +27,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error.
     pub fn error(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            summary: summary.into(),
-            detail: detail.into(),
-            path: None,
-        }
+        Self { severity: Severity::Error, summary: summary.into(), detail: detail.into(), path: None }
     }
 
     /// A warning.
     pub fn warning(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(summary, detail)
-        }
+        Self { severity: Severity::Warning, ..Self::error(summary, detail) }
     }
 
     /// The same about an attribute.
@@ -79,12 +71,7 @@ impl Diagnostics {
     }
 
     /// Adds an error about an attribute.
-    pub fn error_at(
-        &mut self,
-        path: impl Into<Path>,
-        summary: impl Into<String>,
-        detail: impl Into<String>,
-    ) {
+    pub fn error_at(&mut self, path: impl Into<Path>, summary: impl Into<String>, detail: impl Into<String>) {
         self.push(Diagnostic::error(summary, detail).at(path));
     }
 
@@ -94,12 +81,7 @@ impl Diagnostics {
     }
 
     /// Adds a warning about an attribute.
-    pub fn warning_at(
-        &mut self,
-        path: impl Into<Path>,
-        summary: impl Into<String>,
-        detail: impl Into<String>,
-    ) {
+    pub fn warning_at(&mut self, path: impl Into<Path>, summary: impl Into<String>, detail: impl Into<String>) {
         self.push(Diagnostic::warning(summary, detail).at(path));
     }
 
@@ -127,9 +109,7 @@ impl From<Diagnostic> for Diagnostics {
 
 impl Extend<Diagnostic> for Diagnostics {
     fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: I) {
-        diagnostics
-            .into_iter()
-            .for_each(|diagnostic| self.push(diagnostic));
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
     }
 }
 
@@ -167,9 +147,7 @@ mod tests {
     fn nothing_is_told_twice() {
         let mut all = Diagnostics::new();
         all.warning_at("a", "Odd", "Quite.");
-        all.extend(Diagnostics::from(
-            Diagnostic::warning("Odd", "Quite.").at("a"),
-        ));
+        all.extend(Diagnostics::from(Diagnostic::warning("Odd", "Quite.").at("a")));
         all.extend([Diagnostic::warning("Odd", "Quite.").at("b")]);
         assert_eq!(all.iter().count(), 2);
         assert!(!all.has_errors());

@@ -23,11 +23,7 @@ pub struct Page {
 /// `example` is asked for what a page shows beside its schema, by conventional paths: `provider/provider.tf`,
 /// `resources/TYPE/resource.tf`, `resources/TYPE/import.sh`, `data-sources/TYPE/data-source.tf`,
 /// `ephemeral-resources/TYPE/ephemeral-resource.tf` and `functions/NAME/function.tf`. What there is not is left out.
-pub fn pages(
-    name: &str,
-    provider: &dyn Provider,
-    example: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Page> {
+pub fn pages(name: &str, provider: &dyn Provider, example: &dyn Fn(&str) -> Option<String>) -> Vec<Page> {
     let site = Site { name, example };
     let mut pages = vec![site.index(&provider.schema())];
     for (of, resource) in provider.resources() {
@@ -58,21 +54,10 @@ struct Sort {
     file: &'static str,
 }
 
-const RESOURCE: Sort = Sort {
-    folder: "resources",
-    title: "Resource",
-    file: "resource.tf",
-};
-const DATA_SOURCE: Sort = Sort {
-    folder: "data-sources",
-    title: "Data Source",
-    file: "data-source.tf",
-};
-const EPHEMERAL_RESOURCE: Sort = Sort {
-    folder: "ephemeral-resources",
-    title: "Ephemeral Resource",
-    file: "ephemeral-resource.tf",
-};
+const RESOURCE: Sort = Sort { folder: "resources", title: "Resource", file: "resource.tf" };
+const DATA_SOURCE: Sort = Sort { folder: "data-sources", title: "Data Source", file: "data-source.tf" };
+const EPHEMERAL_RESOURCE: Sort =
+    Sort { folder: "ephemeral-resources", title: "Ephemeral Resource", file: "ephemeral-resource.tf" };
 
 /// The groups of a schema's attributes, and what belongs to each.
 const GROUPS: [(&str, Belongs); 3] = [
@@ -88,68 +73,30 @@ impl Site<'_> {
         let title = format!("{} Provider", self.name);
         let mut page = Text::begin(&title, &title, &schema.description);
         page.deprecation(schema.deprecation.as_deref());
-        page.code(
-            "Example Usage",
-            "terraform",
-            (self.example)("provider/provider.tf"),
-        );
+        page.code("Example Usage", "terraform", (self.example)("provider/provider.tf"));
         page.schema(&schema.attributes);
-        Page {
-            path: "index.md".into(),
-            content: page.end(),
-        }
+        Page { path: "index.md".into(), content: page.end() }
     }
 
     fn page(&self, sort: &Sort, of: &str, schema: &Schema) -> Page {
         let title = format!("{of} {} - {}", sort.title, self.name);
-        let mut page = Text::begin(
-            &title,
-            &format!("{of} ({})", sort.title),
-            &schema.description,
-        );
+        let mut page = Text::begin(&title, &format!("{of} ({})", sort.title), &schema.description);
         page.deprecation(schema.deprecation.as_deref());
-        page.code(
-            "Example Usage",
-            "terraform",
-            (self.example)(&format!("{}/{of}/{}", sort.folder, sort.file)),
-        );
+        page.code("Example Usage", "terraform", (self.example)(&format!("{}/{of}/{}", sort.folder, sort.file)));
         page.schema(&schema.attributes);
-        page.code(
-            "Import",
-            "shell",
-            (self.example)(&format!("{}/{of}/import.sh", sort.folder)),
-        );
-        let short = of
-            .strip_prefix(self.name)
-            .and_then(|rest| rest.strip_prefix('_'))
-            .unwrap_or(of);
-        Page {
-            path: format!("{}/{short}.md", sort.folder),
-            content: page.end(),
-        }
+        page.code("Import", "shell", (self.example)(&format!("{}/{of}/import.sh", sort.folder)));
+        let short = of.strip_prefix(self.name).and_then(|rest| rest.strip_prefix('_')).unwrap_or(of);
+        Page { path: format!("{}/{short}.md", sort.folder), content: page.end() }
     }
 
     fn function(&self, of: &str, signature: &Signature) -> Page {
         let title = format!("{of} function - {}", self.name);
-        let text = [&*signature.summary, &*signature.description]
-            .into_iter()
-            .filter(|text| !text.is_empty());
-        let mut page = Text::begin(
-            &title,
-            &format!("function: {of}"),
-            &text.collect::<Vec<_>>().join("\n\n"),
-        );
+        let text = [&*signature.summary, &*signature.description].into_iter().filter(|text| !text.is_empty());
+        let mut page = Text::begin(&title, &format!("function: {of}"), &text.collect::<Vec<_>>().join("\n\n"));
         page.deprecation(signature.deprecation.as_deref());
-        page.code(
-            "Example Usage",
-            "terraform",
-            (self.example)(&format!("functions/{of}/function.tf")),
-        );
+        page.code("Example Usage", "terraform", (self.example)(&format!("functions/{of}/function.tf")));
         page.signature(of, signature);
-        Page {
-            path: format!("functions/{of}.md"),
-            content: page.end(),
-        }
+        Page { path: format!("functions/{of}.md"), content: page.end() }
     }
 }
 
@@ -159,12 +106,8 @@ struct Text(String);
 impl Text {
     fn begin(title: &str, heading: &str, description: &str) -> Self {
         let first = description.split("\n\n").next().unwrap_or_default();
-        let first = first
-            .lines()
-            .map(|line| format!("\n  {}", line.trim()))
-            .collect::<String>();
-        let front =
-            format!("---\npage_title: {title:?}\nsubcategory: \"\"\ndescription: |-{first}\n---\n");
+        let first = first.lines().map(|line| format!("\n  {}", line.trim())).collect::<String>();
+        let front = format!("---\npage_title: {title:?}\nsubcategory: \"\"\ndescription: |-{first}\n---\n");
         let mut text = Self(front);
         text.paragraph(&format!("# {heading}"));
         text.paragraph(description);
@@ -202,16 +145,9 @@ impl Text {
 
     /// A section for each nested attribute, after the one that it is part of.
     fn nested(&mut self, attributes: &[Attribute], above: &[&str]) {
-        for attribute in attributes
-            .iter()
-            .filter(|attribute| !attribute.nested().is_empty())
-        {
+        for attribute in attributes.iter().filter(|attribute| !attribute.nested().is_empty()) {
             let path = [above, &[&attribute.name]].concat();
-            self.paragraph(&format!(
-                "<a id=\"{}\"></a>\n### Nested Schema for `{}`",
-                anchor(&path),
-                path.join(".")
-            ));
+            self.paragraph(&format!("<a id=\"{}\"></a>\n### Nested Schema for `{}`", anchor(&path), path.join(".")));
             self.groups(attribute.nested(), &path.join("--"), "", ":");
             self.nested(attribute.nested(), &path);
         }
@@ -234,29 +170,15 @@ impl Text {
     fn signature(&mut self, of: &str, signature: &Signature) {
         let plain = |parameter: &Parameter| format!("{} {}", parameter.name, parameter.of);
         let mut parameters: Vec<_> = signature.parameters.iter().map(plain).collect();
-        parameters.extend(
-            signature
-                .variadic
-                .as_ref()
-                .map(|parameter| format!("{}...", plain(parameter))),
-        );
+        parameters.extend(signature.variadic.as_ref().map(|parameter| format!("{}...", plain(parameter))));
         self.paragraph("## Signature");
-        self.paragraph(&format!(
-            "```text\n{of}({}) {}\n```",
-            parameters.join(", "),
-            signature.returns
-        ));
+        self.paragraph(&format!("```text\n{of}({}) {}\n```", parameters.join(", "), signature.returns));
         let all = signature.parameters.iter().chain(&signature.variadic);
         let lines = all.enumerate().map(|(at, parameter)| {
             let mut marks = vec![words(&parameter.of)];
             marks.extend(parameter.allow_null.then(|| "Nullable".to_owned()));
             marks.extend((at == signature.parameters.len()).then(|| "Variadic".to_owned()));
-            item(
-                &format!("{}.", at + 1),
-                &parameter.name,
-                &marks,
-                &parameter.description,
-            )
+            item(&format!("{}.", at + 1), &parameter.name, &marks, &parameter.description)
         });
         let lines: Vec<_> = lines.collect();
         if !lines.is_empty() {
@@ -279,33 +201,13 @@ fn line(attribute: &Attribute, above: &str) -> String {
     marks.extend(attribute.deprecation.is_some().then(|| "Deprecated".into()));
     let mut sentences = Vec::new();
     sentences.extend(Some(attribute.description.trim().to_owned()).filter(|text| !text.is_empty()));
-    sentences.extend(
-        attribute
-            .default
-            .as_ref()
-            .map(|default| format!("Default: `{}`.", literal(default))),
-    );
-    sentences.extend(
-        attribute
-            .example
-            .as_ref()
-            .map(|example| format!("Example: `{example}`.")),
-    );
-    sentences.extend(
-        attribute
-            .requires_replace
-            .then(|| "A change makes a new object.".into()),
-    );
+    sentences.extend(attribute.default.as_ref().map(|default| format!("Default: `{}`.", literal(default))));
+    sentences.extend(attribute.example.as_ref().map(|example| format!("Example: `{example}`.")));
+    sentences.extend(attribute.requires_replace.then(|| "A change makes a new object.".into()));
     sentences.extend(attribute.deprecation.clone());
     if !attribute.nested().is_empty() {
-        let path = if above.is_empty() {
-            attribute.name.clone()
-        } else {
-            format!("{above}--{}", attribute.name)
-        };
-        sentences.push(format!(
-            "(see [below for nested schema](#nestedatt--{path}))"
-        ));
+        let path = if above.is_empty() { attribute.name.clone() } else { format!("{above}--{}", attribute.name) };
+        sentences.push(format!("(see [below for nested schema](#nestedatt--{path}))"));
     }
     item("-", &attribute.name, &marks, &sentences.join(" "))
 }
@@ -313,9 +215,7 @@ fn line(attribute: &Attribute, above: &str) -> String {
 /// A list item; further lines of its text stay in it.
 fn item(bullet: &str, name: &str, marks: &[String], text: &str) -> String {
     let text = text.trim().replace('\n', "\n  ").replace("\n  \n", "\n\n");
-    format!("{bullet} `{name}` ({}) {text}", marks.join(", "))
-        .trim_end()
-        .to_owned()
+    format!("{bullet} `{name}` ({}) {text}", marks.join(", ")).trim_end().to_owned()
 }
 
 fn anchor(path: &[&str]) -> String {
@@ -339,9 +239,7 @@ fn words(of: &Type) -> String {
 
 /// A default as it would be written in a configuration (its JSON is).
 fn literal(default: &Value) -> String {
-    json::to_json(default)
-        .map(|json| json.to_string())
-        .unwrap_or_default()
+    json::to_json(default).map(|json| json.to_string()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ struct Demo;
 #[async_trait::async_trait]
 impl Provider for Demo {
     fn schema(&self) -> Schema {
-        Schema::new([Attribute::string("token").sensitive()])
-            .description("Makes things.\n\nAll of them.")
+        Schema::new([Attribute::string("token").sensitive()]).description("Makes things.\n\nAll of them.")
     }
 
     async fn configure(&self, _: &Context, _: Value) -> Diagnostics {
@@ -34,23 +33,14 @@ struct Thing;
 #[async_trait::async_trait]
 impl Resource for Thing {
     fn schema(&self) -> Schema {
-        let ssh = [
-            Attribute::number("port").default(22),
-            Attribute::string("key_wo").sensitive().write_only(),
-        ];
+        let ssh = [Attribute::number("port").default(22), Attribute::string("key_wo").sensitive().write_only()];
         let disk = [
-            Attribute::string("path")
-                .required()
-                .example("\"/dev/sda\"")
-                .description("Where.\nReally."),
+            Attribute::string("path").required().example("\"/dev/sda\"").description("Where.\nReally."),
             Attribute::object("ssh", ssh).description("How."),
         ];
         Schema::new([
             Attribute::string("id").computed().description("Its name."),
-            Attribute::string("name")
-                .required()
-                .requires_replace()
-                .description("What it is called."),
+            Attribute::string("name").required().requires_replace().description("What it is called."),
             Attribute::list("tags", Type::String).deprecated("Use labels."),
             Attribute::list_of_objects("disks", disk),
         ])
@@ -79,12 +69,9 @@ struct Join;
 #[async_trait::async_trait]
 impl Function for Join {
     fn signature(&self) -> Signature {
-        Signature::new(
-            [Parameter::new("separator", Type::String).description("Between.")],
-            Type::String,
-        )
-        .variadic(Parameter::new("parts", Type::list(Type::String)).allow_null())
-        .summary("Joins.")
+        Signature::new([Parameter::new("separator", Type::String).description("Between.")], Type::String)
+            .variadic(Parameter::new("parts", Type::list(Type::String)).allow_null())
+            .summary("Joins.")
     }
 
     async fn call(&self, _: &Context, _: Vec<Value>) -> Result<Value, FunctionError> {
@@ -99,11 +86,7 @@ fn page(path: &str) -> String {
         _ => None,
     };
     let pages = pages("demo", &Demo, &example);
-    pages
-        .into_iter()
-        .find(|page| page.path == path)
-        .expect("the page")
-        .content
+    pages.into_iter().find(|page| page.path == path).expect("the page").content
 }
 
 #[test]
@@ -172,14 +155,9 @@ terraform import demo_thing.a a
 #[test]
 fn a_function_page_shows_its_signature() {
     let page = page("functions/join.md");
+    assert!(page.contains("```text\njoin(separator string, parts list(string)...) string\n```"), "{page}");
     assert!(
-        page.contains("```text\njoin(separator string, parts list(string)...) string\n```"),
-        "{page}"
-    );
-    assert!(
-        page.contains(
-            "1. `separator` (String) Between.\n2. `parts` (List of String, Nullable, Variadic)\n"
-        ),
+        page.contains("1. `separator` (String) Between.\n2. `parts` (List of String, Nullable, Variadic)\n"),
         "{page}"
     );
 }
@@ -187,6 +165,9 @@ fn a_function_page_shows_its_signature() {
 #[test]
 fn the_index_describes_the_provider_by_its_first_paragraph() {
     let page = page("index.md");
-    assert!(page.contains("description: |-\n  Makes things.\n---\n\n# demo Provider\n\nMakes things.\n\nAll of them.\n"), "{page}");
+    assert!(
+        page.contains("description: |-\n  Makes things.\n---\n\n# demo Provider\n\nMakes things.\n\nAll of them.\n"),
+        "{page}"
+    );
     assert!(page.contains("- `token` (String, Sensitive)\n"), "{page}");
 }

@@ -47,18 +47,12 @@ pub struct Opened {
 impl Opened {
     /// It is open.
     pub fn result(result: Value) -> Self {
-        Self {
-            result: Some(result),
-            ..Self::default()
-        }
+        Self { result: Some(result), ..Self::default() }
     }
 
     /// It could not be opened.
     pub fn failed(diagnostics: impl Into<Diagnostics>) -> Self {
-        Self {
-            diagnostics: diagnostics.into(),
-            ..Self::default()
-        }
+        Self { diagnostics: diagnostics.into(), ..Self::default() }
     }
 }
 

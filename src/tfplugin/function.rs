@@ -93,13 +93,7 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter that is neither null nor unknown.
     pub fn new(name: impl Into<String>, of: Type) -> Self {
-        Self {
-            name: name.into(),
-            of,
-            allow_null: false,
-            allow_unknown: false,
-            description: String::new(),
-        }
+        Self { name: name.into(), of, allow_null: false, allow_unknown: false, description: String::new() }
     }
 
     /// Sets the text of the page (markdown).
@@ -136,17 +130,11 @@ pub struct FunctionError {
 impl FunctionError {
     /// Blames no argument.
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            argument: None,
-        }
+        Self { text: text.into(), argument: None }
     }
 
     /// Blames an argument, from 0.
     pub fn argument(index: usize, text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            argument: Some(index),
-        }
+        Self { text: text.into(), argument: Some(index) }
     }
 }

@@ -41,12 +41,9 @@ impl Host {
             return Err(HandshakeError::NoHost);
         }
         let set = |name| env(name).filter(|value| !value.is_empty());
-        let certificate =
-            set("PLUGIN_CLIENT_CERT").map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()));
+        let certificate = set("PLUGIN_CLIENT_CERT").map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()));
         Ok(Self {
-            client_certificate: certificate
-                .transpose()
-                .map_err(HandshakeError::ClientCertificate)?,
+            client_certificate: certificate.transpose().map_err(HandshakeError::ClientCertificate)?,
             socket_dir: set("PLUGIN_UNIX_SOCKET_DIR").map(PathBuf::from),
             asks_multiplex: set("PLUGIN_MULTIPLEX_GRPC").is_some(),
         })
@@ -56,13 +53,8 @@ impl Host {
     ///
     /// The version is ours even if the host did not list it: it then says so better than we could.
     pub fn line(&self, socket: &Path, certificate: Option<&CertificateDer<'_>>) -> String {
-        let certificate = certificate
-            .map(|der| BASE64_STANDARD_NO_PAD.encode(der))
-            .unwrap_or_default();
-        let mut line = format!(
-            "{CORE_PROTOCOL}|{PROTOCOL}|unix|{}|grpc|{certificate}",
-            socket.display()
-        );
+        let certificate = certificate.map(|der| BASE64_STANDARD_NO_PAD.encode(der)).unwrap_or_default();
+        let mut line = format!("{CORE_PROTOCOL}|{PROTOCOL}|unix|{}|grpc|{certificate}", socket.display());
         if self.asks_multiplex {
             let _ = write!(line, "|false");
         }
@@ -86,10 +78,8 @@ pub fn reattach(address: &str, process: u32, socket: &Path) -> String {
 const CORE_PROTOCOL: u32 = 1;
 
 /// Not a secret: it tells a plugin that a host started it.
-const COOKIE: (&str, &str) = (
-    "TF_PLUGIN_MAGIC_COOKIE",
-    "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-);
+const COOKIE: (&str, &str) =
+    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 #[cfg(test)]
 mod tests {
@@ -99,47 +89,23 @@ mod tests {
 
     fn host(extra: &[(&str, &str)]) -> Result<Host, HandshakeError> {
         let all: Vec<_> = [&[COOKIE], extra].concat();
-        Host::from_env(|name| {
-            all.iter()
-                .rev()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Host::from_env(|name| all.iter().rev().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     #[test]
     fn without_the_cookie_there_is_no_host() {
-        assert!(matches!(
-            Host::from_env(|_| None),
-            Err(HandshakeError::NoHost)
-        ));
-        assert!(matches!(
-            host(&[(COOKIE.0, "")]),
-            Err(HandshakeError::NoHost)
-        ));
+        assert!(matches!(Host::from_env(|_| None), Err(HandshakeError::NoHost)));
+        assert!(matches!(host(&[(COOKIE.0, "")]), Err(HandshakeError::NoHost)));
     }
 
     #[test]
     fn a_damaged_certificate_is_an_error_and_not_a_missing_one() {
         for damaged in ["-----BEGIN CERTIFICATE-----\nAAAA", "hello"] {
             let host = host(&[("PLUGIN_CLIENT_CERT", damaged)]);
-            assert!(
-                matches!(host, Err(HandshakeError::ClientCertificate(_))),
-                "{damaged:?}: {host:?}"
-            );
+            assert!(matches!(host, Err(HandshakeError::ClientCertificate(_))), "{damaged:?}: {host:?}");
         }
-        assert_eq!(
-            host(&[("PLUGIN_CLIENT_CERT", "")])
-                .unwrap()
-                .client_certificate,
-            None
-        );
-        assert!(
-            host(&[("PLUGIN_CLIENT_CERT", CERTIFICATE)])
-                .unwrap()
-                .client_certificate
-                .is_some()
-        );
+        assert_eq!(host(&[("PLUGIN_CLIENT_CERT", "")]).unwrap().client_certificate, None);
+        assert!(host(&[("PLUGIN_CLIENT_CERT", CERTIFICATE)]).unwrap().client_certificate.is_some());
     }
 
     #[test]
@@ -147,10 +113,7 @@ mod tests {
         let certificate = CertificateDer::from(vec![0xfb, 0xff, 0xfe, 0x01]);
         let socket = Path::new("/tmp/s");
         let plain = host(&[]).unwrap();
-        assert_eq!(
-            plain.line(socket, Some(&certificate)),
-            "1|6|unix|/tmp/s|grpc|+//+AQ"
-        );
+        assert_eq!(plain.line(socket, Some(&certificate)), "1|6|unix|/tmp/s|grpc|+//+AQ");
         assert_eq!(plain.line(socket, None), "1|6|unix|/tmp/s|grpc|");
         let asking = host(&[("PLUGIN_MULTIPLEX_GRPC", "true")]).unwrap();
         assert_eq!(asking.line(socket, None), "1|6|unix|/tmp/s|grpc||false");
@@ -159,10 +122,7 @@ mod tests {
     #[test]
     fn the_reattach_line_is_what_a_shell_and_a_host_read() {
         let line = reattach("a/b", 7, Path::new("/tmp/s"));
-        let json = line
-            .strip_prefix("TF_REATTACH_PROVIDERS='")
-            .and_then(|rest| rest.strip_suffix('\''))
-            .unwrap();
+        let json = line.strip_prefix("TF_REATTACH_PROVIDERS='").and_then(|rest| rest.strip_suffix('\'')).unwrap();
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         assert_eq!(json["a/b"]["ProtocolVersion"], 6);
         assert_eq!(json["a/b"]["Addr"]["String"], "/tmp/s");

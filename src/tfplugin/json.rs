@@ -30,11 +30,7 @@ pub fn from_plain(json: &Json) -> Value {
         Json::Number(number) => Value::from(Number::parse(&number.to_string())),
         Json::String(text) => Value::String(text.clone()),
         Json::Array(elements) => Value::List(elements.iter().map(from_plain).collect()),
-        Json::Object(entries) => Value::object(
-            entries
-                .iter()
-                .map(|(key, json)| (key.clone(), from_plain(json))),
-        ),
+        Json::Object(entries) => Value::object(entries.iter().map(|(key, json)| (key.clone(), from_plain(json)))),
     }
 }
 
@@ -48,9 +44,7 @@ pub fn to_json(value: &Value) -> Option<Json> {
         Value::String(text) => Json::String(text.clone()),
         Value::List(elements) => Json::Array(elements.iter().map(to_json).collect::<Option<_>>()?),
         Value::Map(entries) => {
-            let entries = entries
-                .iter()
-                .map(|(key, value)| Some((key.clone(), to_json(value)?)));
+            let entries = entries.iter().map(|(key, value)| Some((key.clone(), to_json(value)?)));
             Json::Object(entries.collect::<Option<_>>()?)
         }
         Value::Dynamic(inner) => to_json(&inner.1)?,
@@ -58,18 +52,12 @@ pub fn to_json(value: &Value) -> Option<Json> {
 }
 
 fn read(json: &Json, of: &Type, path: &Path) -> Result<Value, JsonError> {
-    let wrong = || JsonError {
-        path: path.clone(),
-        expected: of.to_string(),
-        found: kind(json),
-    };
+    let wrong = || JsonError { path: path.clone(), expected: of.to_string(), found: kind(json) };
     Ok(match (of, json) {
         (_, Json::Null) => Value::Null,
         (Type::Bool, Json::Bool(value)) => Value::Bool(*value),
         (Type::Bool, Json::String(text)) => Value::Bool(text.parse().map_err(|_| wrong())?),
-        (Type::Number, Json::Number(number)) => {
-            Value::Number(Number::parse(&number.to_string()).ok_or_else(wrong)?)
-        }
+        (Type::Number, Json::Number(number)) => Value::Number(Number::parse(&number.to_string()).ok_or_else(wrong)?),
         (Type::Number, Json::String(text)) => Value::Number(Number::parse(text).ok_or_else(wrong)?),
         (Type::String, Json::String(text)) => Value::String(text.clone()),
         // What used to be a number or a boolean may have become text.
@@ -77,38 +65,23 @@ fn read(json: &Json, of: &Type, path: &Path) -> Result<Value, JsonError> {
         (Type::String, Json::Bool(value)) => Value::String(value.to_string()),
         (Type::List(element) | Type::Set(element), Json::Array(elements)) => {
             let elements = elements.iter().enumerate();
-            Value::List(
-                elements
-                    .map(|(at, json)| read(json, element, &path.index(at)))
-                    .collect::<Result<_, _>>()?,
-            )
+            Value::List(elements.map(|(at, json)| read(json, element, &path.index(at))).collect::<Result<_, _>>()?)
         }
         (Type::Tuple(types), Json::Array(elements)) if types.len() == elements.len() => {
             let elements = types.iter().zip(elements).enumerate();
-            Value::List(
-                elements
-                    .map(|(at, (of, json))| read(json, of, &path.index(at)))
-                    .collect::<Result<_, _>>()?,
-            )
+            Value::List(elements.map(|(at, (of, json))| read(json, of, &path.index(at))).collect::<Result<_, _>>()?)
         }
         (Type::Map(element), Json::Object(entries)) => {
             let entries = entries.iter();
             Value::Map(
                 entries
-                    .map(|(key, json)| {
-                        Ok((key.clone(), read(json, element, &path.key(key.clone()))?))
-                    })
+                    .map(|(key, json)| Ok((key.clone(), read(json, element, &path.key(key.clone()))?)))
                     .collect::<Result<_, _>>()?,
             )
         }
-        (Type::Object(attributes), Json::Object(entries)) => {
-            attributes_of(attributes, entries, path)?
-        }
+        (Type::Object(attributes), Json::Object(entries)) => attributes_of(attributes, entries, path)?,
         (Type::Dynamic, Json::Object(entries)) => {
-            let inner = entries
-                .get("type")
-                .and_then(Type::from_json)
-                .ok_or_else(wrong)?;
+            let inner = entries.get("type").and_then(Type::from_json).ok_or_else(wrong)?;
             let value = read(entries.get("value").unwrap_or(&Json::Null), &inner, path)?;
             Value::Dynamic(Box::new((inner, value)))
         }
@@ -149,10 +122,7 @@ mod tests {
         Type::object([
             ("name", Type::String),
             ("size", Type::Number),
-            (
-                "nets",
-                Type::list(Type::object([("ip", Type::String), ("up", Type::Bool)])),
-            ),
+            ("nets", Type::list(Type::object([("ip", Type::String), ("up", Type::Bool)]))),
             ("labels", Type::map(Type::String)),
             ("any", Type::Dynamic),
         ])
@@ -167,47 +137,26 @@ mod tests {
         let expected = Value::object([
             ("name", "a".into()),
             ("size", Value::Null),
-            (
-                "nets",
-                Value::List(vec![Value::object([
-                    ("ip", "::1".into()),
-                    ("up", Value::Null),
-                ])]),
-            ),
+            ("nets", Value::List(vec![Value::object([("ip", "::1".into()), ("up", Value::Null)])])),
             ("labels", Value::Null),
-            (
-                "any",
-                Value::Dynamic(Box::new((Type::list(Type::String), vec!["x"].into()))),
-            ),
+            ("any", Value::Dynamic(Box::new((Type::list(Type::String), vec!["x"].into())))),
         ]);
         assert_eq!(from_json(&json, &of()), Ok(expected));
     }
 
     #[test]
     fn a_number_of_a_state_keeps_all_its_digits() {
-        for text in [
-            "1e30",
-            "18446744073709551616",
-            "0.1",
-            "3.141592653589793238462643383279502884197",
-        ] {
+        for text in ["1e30", "18446744073709551616", "0.1", "3.141592653589793238462643383279502884197"] {
             let json: Json = serde_json::from_str(&format!("{{\"size\":{text}}}")).unwrap();
             let value = from_json(&json, &of()).unwrap();
-            assert_eq!(
-                value.get("size"),
-                &Value::Number(Number::parse(text).unwrap()),
-                "{text}"
-            );
+            assert_eq!(value.get("size"), &Value::Number(Number::parse(text).unwrap()), "{text}");
         }
     }
 
     #[test]
     fn what_does_not_fit_names_the_attribute() {
         let error = from_json(&json!({"nets": [{"ip": []}]}), &of()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "reading nets[0].ip: expected string, found an array"
-        );
+        assert_eq!(error.to_string(), "reading nets[0].ip: expected string, found an array");
     }
 
     #[test]
@@ -217,10 +166,7 @@ mod tests {
             ("b", Value::Dynamic(Box::new((Type::Bool, true.into())))),
             ("c", Value::List(vec![Value::Null])),
         ]);
-        assert_eq!(
-            to_json(&value),
-            Some(json!({"a": 1.5, "b": true, "c": [null]}))
-        );
+        assert_eq!(to_json(&value), Some(json!({"a": 1.5, "b": true, "c": [null]})));
         assert_eq!(to_json(&value.clone().with("d", Value::Unknown)), None);
         let plain = value.with("b", true);
         assert_eq!(from_plain(&to_json(&plain).unwrap()), plain);

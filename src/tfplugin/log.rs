@@ -26,25 +26,13 @@ pub fn start(module: &'static str, env: impl Fn(&str) -> Option<String>) {
     let own = env!("CARGO_CRATE_NAME");
     let filter = Targets::new().with_target(own, level);
     // Fails only if there is a subscriber already, as in a test: then that one is right.
-    let _ = tracing_subscriber::registry()
-        .with(
-            Hclog {
-                module,
-                write: to_stderr,
-            }
-            .with_filter(filter),
-        )
-        .try_init();
+    let _ = tracing_subscriber::registry().with(Hclog { module, write: to_stderr }.with_filter(filter)).try_init();
 }
 
 /// The level as Terraform understands it: `JSON` and what is no level mean trace; nothing and `OFF` mean no logs.
 fn level(env: impl Fn(&str) -> Option<String>) -> Option<LevelFilter> {
     let set = |name| env(name).filter(|value| !value.is_empty());
-    match set("TF_LOG_PROVIDER")
-        .or_else(|| set("TF_LOG"))?
-        .to_ascii_uppercase()
-        .as_str()
-    {
+    match set("TF_LOG_PROVIDER").or_else(|| set("TF_LOG"))?.to_ascii_uppercase().as_str() {
         "OFF" => None,
         "ERROR" => Some(LevelFilter::ERROR),
         "WARN" => Some(LevelFilter::WARN),
@@ -82,22 +70,13 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let mut fields = Fields::default();
-        for span in ctx
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root())
-        {
+        for span in ctx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(of_span) = span.extensions().get::<Fields>() {
                 fields.0.extend(of_span.0.clone());
             }
         }
         event.record(&mut fields);
-        let line = line(
-            self.module,
-            *event.metadata().level(),
-            OffsetDateTime::now_utc(),
-            fields,
-        );
+        let line = line(self.module, *event.metadata().level(), OffsetDateTime::now_utc(), fields);
         (self.write)(&line);
     }
 }
@@ -107,18 +86,9 @@ fn line(module: &str, level: Level, now: OffsetDateTime, mut fields: Fields) -> 
     let message = fields.0.remove("message").unwrap_or_default();
     let mut object = Map::new();
     object.insert("@level".into(), level.as_str().to_ascii_lowercase().into());
-    object.insert(
-        "@message".into(),
-        message
-            .as_str()
-            .map_or_else(|| message.to_string(), str::to_owned)
-            .into(),
-    );
+    object.insert("@message".into(), message.as_str().map_or_else(|| message.to_string(), str::to_owned).into());
     object.insert("@module".into(), module.into());
-    object.insert(
-        "@timestamp".into(),
-        now.format(TIME).unwrap_or_default().into(),
-    );
+    object.insert("@timestamp".into(), now.format(TIME).unwrap_or_default().into());
     object.extend(fields.0);
     format!("{}\n", Json::Object(object))
 }
@@ -135,10 +105,7 @@ impl Fields {
     fn text(&mut self, field: &Field, text: &str) {
         let end = text.floor_char_boundary(MAX_TEXT);
         let cut = if end < text.len() { "…" } else { "" };
-        self.0.insert(
-            field.name().to_owned(),
-            format!("{}{cut}", &text[..end]).into(),
-        );
+        self.0.insert(field.name().to_owned(), format!("{}{cut}", &text[..end]).into());
     }
 }
 
@@ -196,16 +163,8 @@ mod tests {
 
     #[test]
     fn a_line_has_what_the_host_insists_on() {
-        let fields = Fields(BTreeMap::from([
-            ("message".into(), "hello".into()),
-            ("disk".into(), "/dev/sda".into()),
-        ]));
-        let line = line(
-            "provider",
-            Level::WARN,
-            datetime!(2026-11-22 10:00:00.0425 UTC),
-            fields,
-        );
+        let fields = Fields(BTreeMap::from([("message".into(), "hello".into()), ("disk".into(), "/dev/sda".into())]));
+        let line = line("provider", Level::WARN, datetime!(2026-11-22 10:00:00.0425 UTC), fields);
         let expected = r#"{"@level":"warn","@message":"hello","@module":"provider","@timestamp":"2026-11-22T10:00:00.042500Z","disk":"/dev/sda"}"#;
         assert_eq!(line, format!("{expected}\n"));
     }
@@ -214,24 +173,11 @@ mod tests {
     fn an_event_carries_the_fields_of_its_spans_and_long_text_is_cut() {
         let lines = Arc::new(Mutex::new(Vec::<Json>::new()));
         let sink = lines.clone();
-        let write = move |line: &str| {
-            sink.lock()
-                .unwrap()
-                .push(serde_json::from_str(line).unwrap())
-        };
-        let subscriber = tracing_subscriber::registry().with(Hclog {
-            module: "provider",
-            write,
-        });
+        let write = move |line: &str| sink.lock().unwrap().push(serde_json::from_str(line).unwrap());
+        let subscriber = tracing_subscriber::registry().with(Hclog { module: "provider", write });
         tracing::subscriber::with_default(subscriber, || {
             let _span = tracing::info_span!("call", tf_rpc = "ReadResource").entered();
-            tracing::info!(
-                bytes = 7,
-                ok = true,
-                long = "é".repeat(MAX_TEXT),
-                "done {}",
-                1
-            );
+            tracing::info!(bytes = 7, ok = true, long = "é".repeat(MAX_TEXT), "done {}", 1);
         });
         let lines = lines.lock().unwrap();
         assert_eq!(lines[0]["@message"], "done 1");

@@ -44,11 +44,7 @@ pub fn encode(value: &Value) -> Vec<u8> {
 /// Decodes a value of a type.
 pub fn decode(mut bytes: &[u8], of: &Type) -> Result<Value, DecodeError> {
     let value = Reader { rest: &mut bytes }.value(of, &Path::root())?;
-    if bytes.is_empty() {
-        Ok(value)
-    } else {
-        Err(DecodeError::Trailing(bytes.len()))
-    }
+    if bytes.is_empty() { Ok(value) } else { Err(DecodeError::Trailing(bytes.len())) }
 }
 
 /// Writing into a `Vec` cannot fail: its error type is an empty enum.
@@ -86,10 +82,7 @@ fn write(value: &Value, to: &mut Vec<u8>) {
         }
         Value::Dynamic(inner) => {
             infallible!(encode::write_array_len(to, 2));
-            infallible!(encode::write_bin(
-                to,
-                inner.0.to_json().to_string().as_bytes()
-            ));
+            infallible!(encode::write_bin(to, inner.0.to_json().to_string().as_bytes()));
             write(&inner.1, to);
         }
     }
@@ -132,10 +125,7 @@ impl<'b> Reader<'_, 'b> {
             Type::Number => self.number(path).map(Value::Number),
             Type::List(element) | Type::Set(element) => {
                 let length = self.array(of, path)?;
-                (0..length)
-                    .map(|at| self.value(element, &path.index(at)))
-                    .collect::<Result<_, _>>()
-                    .map(Value::List)
+                (0..length).map(|at| self.value(element, &path.index(at))).collect::<Result<_, _>>().map(Value::List)
             }
             Type::Tuple(elements) => {
                 let length = self.array(of, path)?;
@@ -169,11 +159,7 @@ impl<'b> Reader<'_, 'b> {
                     match attributes.get(&key) {
                         Some(of) => self.value(of, &path)?,
                         None => {
-                            return Err(mismatch(
-                                &path,
-                                of,
-                                "an attribute that is not in the schema",
-                            ));
+                            return Err(mismatch(&path, of, "an attribute that is not in the schema"));
                         }
                     }
                 }
@@ -192,10 +178,8 @@ impl<'b> Reader<'_, 'b> {
         }
         let length = decode::read_bin_len(self.rest).map_err(|_| malformed(path))?;
         let json = self.take(length as usize, path)?;
-        let of = serde_json::from_slice(json)
-            .ok()
-            .and_then(|json| Type::from_json(&json))
-            .ok_or_else(|| malformed(path))?;
+        let of =
+            serde_json::from_slice(json).ok().and_then(|json| Type::from_json(&json)).ok_or_else(|| malformed(path))?;
         let value = self.value(&of, path)?;
         Ok(Value::Dynamic(Box::new((of, value))))
     }
@@ -204,12 +188,8 @@ impl<'b> Reader<'_, 'b> {
         let marker = self.peek(path)?;
         let number = match marker {
             Marker::U64 => decode::read_u64(self.rest).ok().map(Number::from),
-            Marker::F32 => decode::read_f32(self.rest)
-                .ok()
-                .and_then(|float| Number::from_exact_f64(float.into())),
-            Marker::F64 => decode::read_f64(self.rest)
-                .ok()
-                .and_then(Number::from_exact_f64),
+            Marker::F32 => decode::read_f32(self.rest).ok().and_then(|float| Number::from_exact_f64(float.into())),
+            Marker::F64 => decode::read_f64(self.rest).ok().and_then(Number::from_exact_f64),
             Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
                 Number::parse(&self.text(&Type::Number, path)?)
             }
@@ -227,9 +207,7 @@ impl<'b> Reader<'_, 'b> {
 
     fn array(&mut self, of: &Type, path: &Path) -> Result<usize, DecodeError> {
         let marker = self.peek(path)?;
-        decode::read_array_len(self.rest)
-            .map(|length| length as usize)
-            .map_err(|_| mismatch(path, of, marker))
+        decode::read_array_len(self.rest).map(|length| length as usize).map_err(|_| mismatch(path, of, marker))
     }
 
     /// A refined unknown says more (not null, a prefix, bounds); that may be ignored.
@@ -240,10 +218,7 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn peek(&self, path: &Path) -> Result<Marker, DecodeError> {
-        self.rest
-            .first()
-            .map(|byte| Marker::from_u8(*byte))
-            .ok_or_else(|| malformed(path))
+        self.rest.first().map(|byte| Marker::from_u8(*byte)).ok_or_else(|| malformed(path))
     }
 
     fn skip(&mut self, length: usize, path: &Path) -> Result<(), DecodeError> {
@@ -251,21 +226,14 @@ impl<'b> Reader<'_, 'b> {
     }
 
     fn take(&mut self, length: usize, path: &Path) -> Result<&'b [u8], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or_else(|| malformed(path))?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(|| malformed(path))?;
         *self.rest = rest;
         Ok(taken)
     }
 }
 
 fn mismatch(path: &Path, expected: &Type, found: impl Into<Found>) -> DecodeError {
-    DecodeError::Mismatch {
-        path: path.clone(),
-        expected: expected.to_string(),
-        found: found.into().0,
-    }
+    DecodeError::Mismatch { path: path.clone(), expected: expected.to_string(), found: found.into().0 }
 }
 
 /// What stands where something else was expected: its kind only, as small numbers and booleans are their own markers.
@@ -315,11 +283,7 @@ mod tests {
             ("a3616263", Type::String, "abc".into()),
             ("01", Type::Number, 1.into()),
             ("ff", Type::Number, (-1).into()),
-            (
-                "d3ffffffff00000000",
-                Type::Number,
-                Value::from(-4_294_967_296_i64),
-            ),
+            ("d3ffffffff00000000", Type::Number, Value::from(-4_294_967_296_i64)),
             ("cb3ff8000000000000", Type::Number, Value::from(1.5)),
             ("a3302e31", Type::Number, Value::from(0.1)),
             (
@@ -327,31 +291,15 @@ mod tests {
                 Type::Number,
                 Value::Number(Number::parse("18446744073709551616").unwrap()),
             ),
-            (
-                "92a161a162",
-                Type::list(Type::String),
-                vec!["a", "b"].into(),
-            ),
-            (
-                "9201a178",
-                Type::Tuple(vec![Type::Number, Type::String]),
-                Value::List(vec![1.into(), "x".into()]),
-            ),
-            (
-                "81a16b01",
-                Type::map(Type::Number),
-                Value::object([("k", 1.into())]),
-            ),
+            ("92a161a162", Type::list(Type::String), vec!["a", "b"].into()),
+            ("9201a178", Type::Tuple(vec![Type::Number, Type::String]), Value::List(vec![1.into(), "x".into()])),
+            ("81a16b01", Type::map(Type::Number), Value::object([("k", 1.into())])),
             (
                 "82a161c0a162d40000",
                 Type::object([("a", Type::String), ("b", Type::Bool)]),
                 Value::object([("a", Value::Null), ("b", Value::Unknown)]),
             ),
-            (
-                "92c40822737472696e6722a178",
-                Type::Dynamic,
-                Value::Dynamic(Box::new((Type::String, "x".into()))),
-            ),
+            ("92c40822737472696e6722a178", Type::Dynamic, Value::Dynamic(Box::new((Type::String, "x".into())))),
         ]
     }
 
@@ -368,10 +316,7 @@ mod tests {
     fn a_refined_unknown_is_unknown() {
         // ext 12 with {1: false} (not null), inside a list, before another element.
         let raw = hex::decode("92c7030c8101c2a178").unwrap();
-        assert_eq!(
-            decode(&raw, &Type::list(Type::String)),
-            Ok(Value::List(vec![Value::Unknown, "x".into()]))
-        );
+        assert_eq!(decode(&raw, &Type::list(Type::String)), Ok(Value::List(vec![Value::Unknown, "x".into()])));
     }
 
     #[test]
@@ -381,10 +326,7 @@ mod tests {
             ("ca3fc00000", "1.5"),
             ("cb4000000000000000", "2"),
             ("b4", "-"),
-            (
-                "bf313030303030303030303030303030303030303030303030303030303030303030",
-                "-",
-            ),
+            ("bf313030303030303030303030303030303030303030303030303030303030303030", "-"),
             ("cd0100", "256"),
             ("cfffffffffffffffff", "18446744073709551615"),
             ("cb43f0000000000000", "18446744073709551616"),
@@ -403,17 +345,9 @@ mod tests {
         let of = Type::object([("net", Type::list(Type::object([("port", Type::Number)])))]);
         // {net: [{port: true}]}
         let error = decode(&hex::decode("81a36e65749181a4706f7274c3").unwrap(), &of).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "decoding net[0].port: expected number, found a boolean"
-        );
+        assert_eq!(error.to_string(), "decoding net[0].port: expected number, found a boolean");
         let error = decode(&hex::decode("81a36e65749181a178c3").unwrap(), &of).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("decoding net[0].x: expected object"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("decoding net[0].x: expected object"), "{error}");
     }
 
     #[test]
@@ -424,20 +358,11 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(decode(&bytes[..length], &of).is_err(), "{length}");
         }
-        assert_eq!(
-            decode(&[bytes.as_slice(), &[0]].concat(), &of),
-            Err(DecodeError::Trailing(1))
-        );
+        assert_eq!(decode(&[bytes.as_slice(), &[0]].concat(), &of), Err(DecodeError::Trailing(1)));
     }
 
     #[test]
     fn a_lying_length_reserves_no_memory() {
-        assert!(
-            decode(
-                &hex::decode("ddffffffff01").unwrap(),
-                &Type::list(Type::Number)
-            )
-            .is_err()
-        );
+        assert!(decode(&hex::decode("ddffffffff01").unwrap(), &Type::list(Type::Number)).is_err());
     }
 }

@@ -110,9 +110,7 @@ impl Number {
     pub(crate) fn encoding(&self) -> Encoding {
         match &self.0 {
             Repr::Int(int) => Encoding::Int(*int),
-            Repr::Float(float) if float.fract() != 0.0 || float.is_infinite() => {
-                Encoding::Float(*float)
-            }
+            Repr::Float(float) if float.fract() != 0.0 || float.is_infinite() => Encoding::Float(*float),
             Repr::Uint(_) | Repr::Float(_) | Repr::Decimal(_) => Encoding::Text(self.to_string()),
         }
     }
@@ -142,11 +140,7 @@ impl Decimal {
             return Some(None);
         }
         exponent += i64::try_from(significant.len() - trimmed.len()).ok()?;
-        Some(Some(Self {
-            negative,
-            digits: trimmed.to_owned(),
-            exponent,
-        }))
+        Some(Some(Self { negative, digits: trimmed.to_owned(), exponent }))
     }
 
     fn sign(&self) -> &'static str {
@@ -156,8 +150,7 @@ impl Decimal {
     /// Whole-number notation, when it is one that could fit 64 bits.
     fn integer_text(&self) -> Option<String> {
         let zeros = usize::try_from(self.exponent).ok()?;
-        (self.digits.len() + zeros <= 20)
-            .then(|| format!("{}{}{}", self.sign(), self.digits, "0".repeat(zeros)))
+        (self.digits.len() + zeros <= 20).then(|| format!("{}{}{}", self.sign(), self.digits, "0".repeat(zeros)))
     }
 
     fn scientific(&self) -> String {
@@ -184,24 +177,12 @@ impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = self.digits.len() as i64;
         if (0..=400).contains(&self.exponent) {
-            write!(
-                f,
-                "{}{}{}",
-                self.sign(),
-                self.digits,
-                "0".repeat(self.exponent as usize)
-            )
+            write!(f, "{}{}{}", self.sign(), self.digits, "0".repeat(self.exponent as usize))
         } else if self.exponent < 0 && -self.exponent < length {
             let (whole, fraction) = self.digits.split_at((length + self.exponent) as usize);
             write!(f, "{}{whole}.{fraction}", self.sign())
         } else if (-400..0).contains(&self.exponent) {
-            write!(
-                f,
-                "{}0.{}{}",
-                self.sign(),
-                "0".repeat((-self.exponent - length) as usize),
-                self.digits
-            )
+            write!(f, "{}0.{}{}", self.sign(), "0".repeat((-self.exponent - length) as usize), self.digits)
         } else {
             f.write_str(&self.scientific())
         }
@@ -273,14 +254,8 @@ mod tests {
         assert_ne!(number("9007199254740993"), number("9007199254740992"));
         assert_eq!(Number::from(0.1), number("0.1"));
         assert_eq!(Number::from_exact_f64(1.5).unwrap(), number("1.5"));
-        assert_eq!(
-            Number::from_exact_f64(18_446_744_073_709_551_616.0).unwrap(),
-            number("18446744073709551616")
-        );
-        assert_eq!(
-            Number::from_exact_f64(9_223_372_036_854_775_808.0).unwrap(),
-            number("9223372036854775808")
-        );
+        assert_eq!(Number::from_exact_f64(18_446_744_073_709_551_616.0).unwrap(), number("18446744073709551616"));
+        assert_eq!(Number::from_exact_f64(9_223_372_036_854_775_808.0).unwrap(), number("9223372036854775808"));
     }
 
     #[test]
@@ -314,15 +289,9 @@ mod tests {
         for (text, encoding) in [
             ("7", Encoding::Int(7)),
             ("-9223372036854775808", Encoding::Int(i64::MIN)),
-            (
-                "18446744073709551615",
-                Encoding::Text("18446744073709551615".into()),
-            ),
+            ("18446744073709551615", Encoding::Text("18446744073709551615".into())),
             ("1.5", Encoding::Float(1.5)),
-            (
-                "18446744073709551616",
-                Encoding::Text("18446744073709551616".into()),
-            ),
+            ("18446744073709551616", Encoding::Text("18446744073709551616".into())),
             ("0.1", Encoding::Text("0.1".into())),
             ("inf", Encoding::Float(f64::INFINITY)),
         ] {
@@ -342,18 +311,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in [
-            "",
-            "-",
-            ".",
-            "1.2.3",
-            "0x10",
-            "1e",
-            "1e99999999999",
-            "NaN",
-            "1 ",
-            "e5",
-        ] {
+        for text in ["", "-", ".", "1.2.3", "0x10", "1e", "1e99999999999", "NaN", "1 ", "e5"] {
             assert_eq!(Number::parse(text), None, "{text:?}");
         }
         assert_eq!(Number::from_exact_f64(f64::NAN), None);

@@ -82,11 +82,8 @@ impl From<&str> for Path {
                 rest = after;
             } else {
                 rest = rest.strip_prefix('.').unwrap_or(rest);
-                let end = rest
-                    .char_indices()
-                    .skip(1)
-                    .find(|(_, c)| matches!(c, '.' | '['))
-                    .map_or(rest.len(), |(at, _)| at);
+                let end =
+                    rest.char_indices().skip(1).find(|(_, c)| matches!(c, '.' | '[')).map_or(rest.len(), |(at, _)| at);
                 steps.push(Step::Attribute(rest[..end].to_owned()));
                 rest = &rest[end..];
             }
@@ -140,26 +137,14 @@ mod tests {
 
     #[test]
     fn what_is_no_index_counts_as_a_name() {
-        assert_eq!(
-            Path::from("a[x"),
-            Path::root().attribute("a").attribute("[x")
-        );
+        assert_eq!(Path::from("a[x"), Path::root().attribute("a").attribute("[x"));
     }
 
     #[test]
     fn a_host_can_point_at_an_attribute_and_one_element_of_it() {
-        for (full, pointable) in [
-            ("a", "a"),
-            ("a.b", "a"),
-            ("a[1].b", "a[1]"),
-            ("a[\"k\"].b.c", "a[\"k\"]"),
-            ("", ""),
-        ] {
-            assert_eq!(
-                Path::from(full).pointable(),
-                Path::from(pointable),
-                "{full}"
-            );
+        for (full, pointable) in [("a", "a"), ("a.b", "a"), ("a[1].b", "a[1]"), ("a[\"k\"].b.c", "a[\"k\"]"), ("", "")]
+        {
+            assert_eq!(Path::from(full).pointable(), Path::from(pointable), "{full}");
         }
     }
 }

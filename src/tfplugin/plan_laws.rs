@@ -27,14 +27,9 @@ pub fn host_merge(attributes: &[Attribute], prior: &Value, config: &Value) -> Va
                 }
             }
             Kind::Plain(_) => wanted.clone(),
-            Kind::Nested(nesting, nested) => zip(
-                *nesting,
-                nested,
-                wanted,
-                wanted,
-                before,
-                &|wanted, _, before| host_merge(nested, before, wanted),
-            ),
+            Kind::Nested(nesting, nested) => {
+                zip(*nesting, nested, wanted, wanted, before, &|wanted, _, before| host_merge(nested, before, wanted))
+            }
         };
         (attribute.name.clone(), value)
     });
@@ -44,35 +39,20 @@ pub fn host_merge(attributes: &[Attribute], prior: &Value, config: &Value) -> Va
 /// Whether something in a nested value can only have come from a configuration.
 fn came_from_config(nested: &[Attribute], value: &Value) -> bool {
     match value {
-        Value::List(elements) => elements
-            .iter()
-            .any(|element| came_from_config(nested, element)),
-        Value::Map(entries)
-            if nested
-                .iter()
-                .any(|attribute| entries.contains_key(&attribute.name)) =>
-        {
+        Value::List(elements) => elements.iter().any(|element| came_from_config(nested, element)),
+        Value::Map(entries) if nested.iter().any(|attribute| entries.contains_key(&attribute.name)) => {
             nested.iter().any(|attribute| {
                 let value = value.get(&attribute.name);
-                !value.is_null()
-                    && (!attribute.computed || came_from_config(attribute.nested(), value))
+                !value.is_null() && (!attribute.computed || came_from_config(attribute.nested(), value))
             })
         }
-        Value::Map(entries) => entries
-            .values()
-            .any(|entry| came_from_config(nested, entry)),
+        Value::Map(entries) => entries.values().any(|entry| came_from_config(nested, entry)),
         _ => false,
     }
 }
 
 /// Where a plan is one that the host refuses.
-fn refused(
-    attributes: &[Attribute],
-    prior: &Value,
-    config: &Value,
-    planned: &Value,
-    at: &Path,
-) -> Vec<Path> {
+fn refused(attributes: &[Attribute], prior: &Value, config: &Value, planned: &Value, at: &Path) -> Vec<Path> {
     let each = attributes.iter().flat_map(|attribute| {
         let (before, wanted) = (prior.get(&attribute.name), config.get(&attribute.name));
         let (after, path) = (planned.get(&attribute.name), at.attribute(&*attribute.name));
@@ -96,20 +76,13 @@ fn refused(
             (Nesting::Single, _, _) => refused(nested, before, wanted, after, &path),
             (Nesting::List, Value::List(all), Value::List(wanted)) if all.len() == wanted.len() => {
                 let elements = all.iter().zip(wanted).enumerate();
-                let refused = elements.flat_map(|(i, (after, wanted))| {
-                    refused(nested, before.element(i), wanted, after, &path.index(i))
-                });
+                let refused = elements
+                    .flat_map(|(i, (after, wanted))| refused(nested, before.element(i), wanted, after, &path.index(i)));
                 refused.collect()
             }
             (Nesting::Map, Value::Map(all), Value::Map(wanted)) if all.keys().eq(wanted.keys()) => {
                 let refused = all.iter().flat_map(|(key, after)| {
-                    refused(
-                        nested,
-                        before.get(key),
-                        &wanted[key],
-                        after,
-                        &path.key(key.clone()),
-                    )
+                    refused(nested, before.get(key), &wanted[key], after, &path.key(key.clone()))
                 });
                 refused.collect()
             }
@@ -127,11 +100,7 @@ fn keeps(planned: &Value, actual: &Value) -> bool {
     match (planned, actual) {
         (Value::Unknown, _) => true,
         (Value::Map(planned), Value::Map(actual)) => {
-            planned.keys().eq(actual.keys())
-                && planned
-                    .values()
-                    .zip(actual.values())
-                    .all(|(p, a)| keeps(p, a))
+            planned.keys().eq(actual.keys()) && planned.values().zip(actual.values()).all(|(p, a)| keeps(p, a))
         }
         (Value::List(planned), Value::List(actual)) => {
             planned.len() == actual.len() && planned.iter().zip(actual).all(|(p, a)| keeps(p, a))
@@ -145,12 +114,10 @@ fn settle(attributes: &[Attribute], value: &Value, by_user: bool) -> Value {
     let settled = attributes.iter().map(|attribute| {
         let settled = match (&attribute.kind, value.get(&attribute.name)) {
             (_, Value::Unknown) => made_up(attribute, by_user),
-            (Kind::Nested(nesting, nested), known) => {
-                each_object(*nesting, known.clone(), |object| match object {
-                    Value::Map(_) => settle(nested, &object, by_user),
-                    other => other,
-                })
-            }
+            (Kind::Nested(nesting, nested), known) => each_object(*nesting, known.clone(), |object| match object {
+                Value::Map(_) => settle(nested, &object, by_user),
+                other => other,
+            }),
             (_, known) => known.clone(),
         };
         (attribute.name.clone(), settled)
@@ -165,19 +132,8 @@ fn made_up(attribute: &Attribute, by_user: bool) -> Value {
         Kind::Plain(_) => "made".into(),
         Kind::Nested(nesting, nested) => {
             let set = nested.iter().map(|attribute| {
-                let sets = if by_user {
-                    attribute.required
-                } else {
-                    attribute.computed
-                };
-                (
-                    attribute.name.clone(),
-                    if sets {
-                        made_up(attribute, by_user)
-                    } else {
-                        Value::Null
-                    },
-                )
+                let sets = if by_user { attribute.required } else { attribute.computed };
+                (attribute.name.clone(), if sets { made_up(attribute, by_user) } else { Value::Null })
             });
             let object = Value::object(set.collect::<Vec<_>>());
             match nesting {
@@ -192,28 +148,14 @@ fn made_up(attribute: &Attribute, by_user: bool) -> Value {
 fn any_attribute() -> impl Strategy<Value = Attribute> {
     let name = || select(vec!["a", "b", "c", "d", "e"]);
     let of = select(vec![Type::String, Type::Number, Type::list(Type::String)]);
-    let leaf =
-        (name(), of, flags()).prop_map(|(name, of, flags)| flags(Attribute::plain(name, of)));
+    let leaf = (name(), of, flags()).prop_map(|(name, of, flags)| flags(Attribute::plain(name, of)));
     leaf.prop_recursive(3, 16, 4, move |inner| {
-        let nesting = select(vec![
-            Nesting::Single,
-            Nesting::List,
-            Nesting::Set,
-            Nesting::Map,
-        ]);
-        (name(), nesting, prop::collection::vec(inner, 1..5), flags()).prop_map(
-            |(name, nesting, nested, flags)| {
-                let nested = by_name(nested, nesting == Nesting::Set);
-                let attribute = Attribute {
-                    kind: Kind::Nested(nesting, nested),
-                    ..Attribute::string(name)
-                };
-                flags(Attribute {
-                    write_only: false,
-                    ..attribute
-                })
-            },
-        )
+        let nesting = select(vec![Nesting::Single, Nesting::List, Nesting::Set, Nesting::Map]);
+        (name(), nesting, prop::collection::vec(inner, 1..5), flags()).prop_map(|(name, nesting, nested, flags)| {
+            let nested = by_name(nested, nesting == Nesting::Set);
+            let attribute = Attribute { kind: Kind::Nested(nesting, nested), ..Attribute::string(name) };
+            flags(Attribute { write_only: false, ..attribute })
+        })
     })
 }
 
@@ -243,39 +185,22 @@ fn flags() -> impl Strategy<Value = Flags> {
 }
 
 fn by_name(attributes: Vec<Attribute>, in_set: bool) -> Vec<Attribute> {
-    let unique: BTreeMap<_, _> = attributes
-        .into_iter()
-        .map(|a| (a.name.clone(), a))
-        .collect();
-    unique
-        .into_values()
-        .map(|attribute| {
-            if in_set {
-                without_write_only_flag(attribute)
-            } else {
-                attribute
-            }
-        })
-        .collect()
+    let unique: BTreeMap<_, _> = attributes.into_iter().map(|a| (a.name.clone(), a)).collect();
+    unique.into_values().map(|attribute| if in_set { without_write_only_flag(attribute) } else { attribute }).collect()
 }
 
 /// A set may not hold write-only attributes.
 fn without_write_only_flag(mut attribute: Attribute) -> Attribute {
     attribute.write_only = false;
     if let Kind::Nested(_, nested) = &mut attribute.kind {
-        *nested = std::mem::take(nested)
-            .into_iter()
-            .map(without_write_only_flag)
-            .collect();
+        *nested = std::mem::take(nested).into_iter().map(without_write_only_flag).collect();
     }
     attribute
 }
 
 fn any_config(attributes: Vec<Attribute>) -> BoxedStrategy<Value> {
-    let entries: Vec<_> = attributes
-        .iter()
-        .map(|attribute| (Just(attribute.name.clone()), any_wish(attribute)))
-        .collect();
+    let entries: Vec<_> =
+        attributes.iter().map(|attribute| (Just(attribute.name.clone()), any_wish(attribute))).collect();
     entries.prop_map(Value::object).boxed()
 }
 
@@ -286,48 +211,31 @@ fn any_wish(attribute: &Attribute) -> BoxedStrategy<Value> {
     }
     let known = match &attribute.kind {
         Kind::Plain(Type::Number) => (0..3).prop_map(Value::from).boxed(),
-        Kind::Plain(Type::List(_)) => prop::collection::vec("[xy]", 0..3)
-            .prop_map(Value::from)
-            .boxed(),
+        Kind::Plain(Type::List(_)) => prop::collection::vec("[xy]", 0..3).prop_map(Value::from).boxed(),
         Kind::Plain(_) => "[xy]".prop_map(Value::from).boxed(),
         Kind::Nested(nesting, nested) => {
             let object = any_config(nested.clone());
             match nesting {
                 Nesting::Single => object,
                 Nesting::Map => btree_map("[kl]", object, 0..3).prop_map(Value::Map).boxed(),
-                Nesting::List => prop::collection::vec(object, 0..3)
-                    .prop_map(Value::List)
-                    .boxed(),
+                Nesting::List => prop::collection::vec(object, 0..3).prop_map(Value::List).boxed(),
                 // One element: which of several a prior element belongs to is the host's guess.
-                Nesting::Set => prop::collection::vec(object, 0..2)
-                    .prop_map(Value::List)
-                    .boxed(),
+                Nesting::Set => prop::collection::vec(object, 0..2).prop_map(Value::List).boxed(),
             }
         }
     };
-    let nothing = if attribute.required {
-        known.clone()
-    } else {
-        Just(Value::Null).boxed()
-    };
+    let nothing = if attribute.required { known.clone() } else { Just(Value::Null).boxed() };
     prop_oneof![6 => known, 3 => nothing, 1 => Just(Value::Unknown)].boxed()
 }
 
 /// A schema, a configuration that was applied, and one to plan.
 fn any_case() -> impl Strategy<Value = (Vec<Attribute>, Value, Value)> {
-    let attributes =
-        prop::collection::vec(any_attribute(), 1..5).prop_map(|all| by_name(all, false));
+    let attributes = prop::collection::vec(any_attribute(), 1..5).prop_map(|all| by_name(all, false));
     attributes.prop_flat_map(|all| (Just(all.clone()), any_config(all.clone()), any_config(all)))
 }
 
 fn plan(attributes: &[Attribute], prior: &Value, config: &Value) -> Value {
-    let proposed = propose(
-        attributes,
-        prior,
-        &host_merge(attributes, prior, config),
-        config,
-    )
-    .proposed;
+    let proposed = propose(attributes, prior, &host_merge(attributes, prior, config), config).proposed;
     let (planned, misfits) = conform(attributes, proposed);
     assert_eq!(misfits, []);
     without_write_only(attributes, planned)

@@ -16,27 +16,13 @@ fn attributes() -> Vec<Attribute> {
                 Attribute::string("path").required().requires_replace(),
                 Attribute::string("mode").default("all"),
                 Attribute::string("key").write_only(),
-                Attribute::string("serial")
-                    .computed()
-                    .use_state_for_unknown(),
+                Attribute::string("serial").computed().use_state_for_unknown(),
                 Attribute::number("written").computed(),
             ],
         ),
-        Attribute::list_of_objects(
-            "nets",
-            [
-                Attribute::string("ip").required(),
-                Attribute::string("mac").computed(),
-            ],
-        ),
-        Attribute::object(
-            "hook",
-            [
-                Attribute::bool("on").default(false),
-                Attribute::string("run"),
-            ],
-        )
-        .default(Value::object::<String>([])),
+        Attribute::list_of_objects("nets", [Attribute::string("ip").required(), Attribute::string("mac").computed()]),
+        Attribute::object("hook", [Attribute::bool("on").default(false), Attribute::string("run")])
+            .default(Value::object::<String>([])),
     ]
 }
 
@@ -51,25 +37,14 @@ fn config() -> Value {
     full(Value::object([
         ("name", "a".into()),
         ("token", "secret".into()),
-        (
-            "disk",
-            Value::object([("path", "/dev/sda".into()), ("key", "secret".into())]),
-        ),
-        (
-            "nets",
-            Value::List(vec![Value::object([("ip", "10.0.0.1".into())])]),
-        ),
+        ("disk", Value::object([("path", "/dev/sda".into()), ("key", "secret".into())])),
+        ("nets", Value::List(vec![Value::object([("ip", "10.0.0.1".into())])])),
     ]))
 }
 
 /// What the config above ends as.
 fn state() -> Value {
-    let disk = [
-        ("path", "/dev/sda".into()),
-        ("mode", "all".into()),
-        ("serial", "S1".into()),
-        ("written", 7.into()),
-    ];
+    let disk = [("path", "/dev/sda".into()), ("mode", "all".into()), ("serial", "S1".into()), ("written", 7.into())];
     full(Value::object([
         ("id", "i-1".into()),
         ("name", "a".into()),
@@ -77,33 +52,18 @@ fn state() -> Value {
         ("status", "up".into()),
         ("zone", "z1".into()),
         ("disk", Value::object(disk)),
-        (
-            "nets",
-            Value::List(vec![Value::object([
-                ("ip", "10.0.0.1".into()),
-                ("mac", "m1".into()),
-            ])]),
-        ),
+        ("nets", Value::List(vec![Value::object([("ip", "10.0.0.1".into()), ("mac", "m1".into())])])),
         ("hook", Value::object([("on", false.into())])),
     ]))
 }
 
 fn plan(prior: &Value, config: &Value) -> Value {
-    propose(
-        &attributes(),
-        prior,
-        &host_merge(&attributes(), prior, config),
-        config,
-    )
-    .proposed
+    propose(&attributes(), prior, &host_merge(&attributes(), prior, config), config).proposed
 }
 
 fn replaces(prior: &Value, config: &Value) -> Vec<String> {
     let planned = plan(prior, config);
-    requires_replace(&attributes(), prior, &planned, config)
-        .iter()
-        .map(Path::to_string)
-        .collect()
+    requires_replace(&attributes(), prior, &planned, config).iter().map(Path::to_string).collect()
 }
 
 fn changed(path: &str, value: impl Into<Value>) -> Value {
@@ -153,10 +113,7 @@ fn any_difference_makes_computed_values_unknown_but_the_stable_ones() {
         ("nets[0].ip", "10.0.0.2".into()),
         ("nets[0].ip", Value::Unknown),
         ("disk", Value::Null),
-        (
-            "hook",
-            Value::object([("on", true.into()), ("run", Value::Null)]),
-        ),
+        ("hook", Value::object([("on", true.into()), ("run", Value::Null)])),
     ] {
         let planned = plan(&state(), &changed(path, value.clone()));
         assert_eq!(planned.at(&path.into()), &value, "{path}");
@@ -164,16 +121,8 @@ fn any_difference_makes_computed_values_unknown_but_the_stable_ones() {
         assert_eq!(planned.get("status"), &Value::Unknown, "{path}");
         assert_eq!(planned.get("zone"), &Value::Unknown, "{path}");
         if path != "disk" {
-            assert_eq!(
-                planned.at(&"disk.serial".into()),
-                &Value::from("S1"),
-                "{path}"
-            );
-            assert_eq!(
-                planned.at(&"disk.written".into()),
-                &Value::Unknown,
-                "{path}"
-            );
+            assert_eq!(planned.at(&"disk.serial".into()), &Value::from("S1"), "{path}");
+            assert_eq!(planned.at(&"disk.written".into()), &Value::Unknown, "{path}");
         }
     }
 }
@@ -221,33 +170,18 @@ fn a_change_that_makes_a_new_object_is_named() {
         ("port", 1.into(), vec![]),
         ("token", "new".into(), vec![]),
     ] {
-        assert_eq!(
-            replaces(&state(), &changed(path, value)),
-            expected,
-            "{path}"
-        );
+        assert_eq!(replaces(&state(), &changed(path, value)), expected, "{path}");
     }
     assert_eq!(replaces(&Value::Null, &config()), Vec::<String>::new());
 }
 
 #[test]
 fn a_computed_value_that_is_unknown_only_by_the_way_makes_no_new_object() {
-    let attributes = [
-        Attribute::string("name").required(),
-        Attribute::string("zone")
-            .optional()
-            .computed()
-            .requires_replace(),
-    ];
+    let attributes =
+        [Attribute::string("name").required(), Attribute::string("zone").optional().computed().requires_replace()];
     let prior = Value::object([("name", "a".into()), ("zone", "z".into())]);
     let config = Value::object([("name", "b".into()), ("zone", Value::Null)]);
-    let planned = propose(
-        &attributes,
-        &prior,
-        &host_merge(&attributes, &prior, &config),
-        &config,
-    )
-    .proposed;
+    let planned = propose(&attributes, &prior, &host_merge(&attributes, &prior, &config), &config).proposed;
     assert_eq!(planned.get("zone"), &Value::Unknown);
     assert_eq!(requires_replace(&attributes, &prior, &planned, &config), []);
 }
@@ -266,45 +200,18 @@ fn elements_of_nested_collections_are_matched_by_position_key_and_content() {
     // A set: the second element is the one that the prior state knows.
     let attributes = [Attribute::set_of_objects("n", nested())];
     let prior = with(Value::List(vec![object("b", "mb".into())]));
-    let config = with(Value::List(vec![
-        object("a", Value::Null),
-        object("b", Value::Null),
-    ]));
-    let merged = with(Value::List(vec![
-        object("a", Value::Null),
-        object("b", "mb".into()),
-    ]));
+    let config = with(Value::List(vec![object("a", Value::Null), object("b", Value::Null)]));
+    let merged = with(Value::List(vec![object("a", Value::Null), object("b", "mb".into())]));
     let planned = propose(&attributes, &prior, &merged, &config).proposed;
-    assert_eq!(
-        planned,
-        with(Value::List(vec![
-            object("a", Value::Unknown),
-            object("b", "mb".into())
-        ]))
-    );
-    assert_eq!(
-        requires_replace(&attributes, &prior, &planned, &config),
-        [Path::from("n")]
-    );
+    assert_eq!(planned, with(Value::List(vec![object("a", Value::Unknown), object("b", "mb".into())])));
+    assert_eq!(requires_replace(&attributes, &prior, &planned, &config), [Path::from("n")]);
 
     // A map: the same by key.
     let attributes = [Attribute::map_of_objects("n", nested())];
-    let prior = with(Value::object([
-        ("k", object("a", "ma".into())),
-        ("l", object("b", "mb".into())),
-    ]));
-    let config = with(Value::object([
-        ("k", object("a", Value::Null)),
-        ("l", object("c", Value::Null)),
-    ]));
-    let merged = with(Value::object([
-        ("k", object("a", "ma".into())),
-        ("l", object("c", "mb".into())),
-    ]));
+    let prior = with(Value::object([("k", object("a", "ma".into())), ("l", object("b", "mb".into()))]));
+    let config = with(Value::object([("k", object("a", Value::Null)), ("l", object("c", Value::Null))]));
+    let merged = with(Value::object([("k", object("a", "ma".into())), ("l", object("c", "mb".into()))]));
     let planned = propose(&attributes, &prior, &merged, &config).proposed;
     assert_eq!(planned, merged);
-    assert_eq!(
-        requires_replace(&attributes, &prior, &planned, &config),
-        [Path::from("n[\"l\"].ip")]
-    );
+    assert_eq!(requires_replace(&attributes, &prior, &planned, &config), [Path::from("n[\"l\"].ip")]);
 }

@@ -5,13 +5,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use crate::wire::{
-    health::{
-        HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
-        health_server::Health,
-    },
+    health::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_server::Health},
     plugin::{
-        ConnInfo, Nothing, StdioData, grpc_broker_server::GrpcBroker,
-        grpc_controller_server::GrpcController, grpc_stdio_server::GrpcStdio,
+        ConnInfo, Nothing, StdioData, grpc_broker_server::GrpcBroker, grpc_controller_server::GrpcController,
+        grpc_stdio_server::GrpcStdio,
     },
 };
 
@@ -25,9 +22,7 @@ pub struct Plugin {
 impl Plugin {
     /// A stream that says nothing until the process ends.
     fn silence<T: Send + 'static>(&self) -> BoxStream<'static, Result<T, Status>> {
-        once(self.closing.clone().cancelled_owned())
-            .filter_map(async |()| None)
-            .boxed()
+        once(self.closing.clone().cancelled_owned()).filter_map(async |()| None).boxed()
     }
 }
 
@@ -46,10 +41,7 @@ impl GrpcStdio for Plugin {
     type StreamStdioStream = BoxStream<'static, Result<StdioData, Status>>;
 
     /// Logs go to the real stderr, and nothing is printed.
-    async fn stream_stdio(
-        &self,
-        _: Request<()>,
-    ) -> Result<Response<Self::StreamStdioStream>, Status> {
+    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
         Ok(Response::new(self.silence()))
     }
 }
@@ -59,24 +51,16 @@ impl GrpcBroker for Plugin {
     type StartStreamStream = BoxStream<'static, Result<ConnInfo, Status>>;
 
     /// Terraform opens no side connections.
-    async fn start_stream(
-        &self,
-        _: Request<Streaming<ConnInfo>>,
-    ) -> Result<Response<Self::StartStreamStream>, Status> {
+    async fn start_stream(&self, _: Request<Streaming<ConnInfo>>) -> Result<Response<Self::StartStreamStream>, Status> {
         Ok(Response::new(self.silence()))
     }
 }
 
 #[async_trait]
 impl Health for Plugin {
-    async fn check(
-        &self,
-        request: Request<HealthCheckRequest>,
-    ) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         match request.get_ref().service.as_str() {
-            "" | "plugin" => Ok(Response::new(HealthCheckResponse {
-                status: ServingStatus::Serving.into(),
-            })),
+            "" | "plugin" => Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() })),
             _ => Err(Status::not_found("no such service")),
         }
     }

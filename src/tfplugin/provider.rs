@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    data_source::DataSource, diagnostic::Diagnostics, ephemeral::EphemeralResource,
-    function::Function, resource::Resource, schema::Schema, value::Value,
+    data_source::DataSource, diagnostic::Diagnostics, ephemeral::EphemeralResource, function::Function,
+    resource::Resource, schema::Schema, value::Value,
 };
 
 /// What the host tells about a call, and how it stops it.

@@ -51,25 +51,18 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Finds an existing object. A read follows.
     async fn import(&self, _ctx: &Context, _id: &str) -> Outcome {
-        Outcome::failed(Diagnostic::error(
-            "Import not supported",
-            "This resource cannot be imported.",
-        ))
+        Outcome::failed(Diagnostic::error("Import not supported", "This resource cannot be imported."))
     }
 
     /// Turns a state of an older [schema version](Schema::version) into one of today's. The provider is not configured then.
     async fn upgrade(&self, _ctx: &Context, version: i64, _state: serde_json::Value) -> Outcome {
-        let detail =
-            format!("The state has schema version {version}, which this provider cannot read.");
+        let detail = format!("The state has schema version {version}, which this provider cannot read.");
         Outcome::failed(Diagnostic::error("State upgrade not supported", detail))
     }
 
     /// Turns the state of a resource of another type into one of this. The provider is not configured then.
     async fn move_state(&self, _ctx: &Context, request: MoveRequest) -> Outcome {
-        let detail = format!(
-            "The state of a {} cannot become one of this resource.",
-            request.source_type
-        );
+        let detail = format!("The state of a {} cannot become one of this resource.", request.source_type);
         Outcome::failed(Diagnostic::error("Move not supported", detail))
     }
 }
@@ -120,10 +113,7 @@ pub struct Plan {
 impl Plan {
     /// Plans this state.
     pub fn of(planned: Value) -> Self {
-        Self {
-            planned,
-            ..Self::default()
-        }
+        Self { planned, ..Self::default() }
     }
 }
 
@@ -198,10 +188,7 @@ pub struct Outcome {
 impl Outcome {
     /// The object is there, in this state.
     pub fn state(state: Value) -> Self {
-        Self {
-            state: Some(state),
-            ..Self::default()
-        }
+        Self { state: Some(state), ..Self::default() }
     }
 
     /// The object is not there.
@@ -211,10 +198,7 @@ impl Outcome {
 
     /// Nothing came of it.
     pub fn failed(diagnostics: impl Into<Diagnostics>) -> Self {
-        Self {
-            diagnostics: diagnostics.into(),
-            ..Self::default()
-        }
+        Self { diagnostics: diagnostics.into(), ..Self::default() }
     }
 
     /// Stores this beside the state.

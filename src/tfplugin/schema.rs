@@ -78,10 +78,7 @@ pub enum Nesting {
 impl Schema {
     /// A schema of version 0.
     pub fn new(attributes: impl IntoIterator<Item = Attribute>) -> Self {
-        Self {
-            attributes: attributes.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { attributes: attributes.into_iter().collect(), ..Self::default() }
     }
 
     /// Sets the version of the state's shape.
@@ -116,9 +113,7 @@ impl Schema {
         let mut found = None;
         for step in path.steps() {
             if let super::Step::Attribute(name) = step {
-                let attribute = attributes
-                    .iter()
-                    .find(|attribute| attribute.name == *name)?;
+                let attribute = attributes.iter().find(|attribute| attribute.name == *name)?;
                 attributes = attribute.nested();
                 found = Some(attribute);
             }
@@ -169,47 +164,23 @@ impl Attribute {
     }
 
     /// One object with attributes.
-    pub fn object(
-        name: impl Into<String>,
-        attributes: impl IntoIterator<Item = Attribute>,
-    ) -> Self {
-        Self::of_kind(
-            name,
-            Kind::Nested(Nesting::Single, attributes.into_iter().collect()),
-        )
+    pub fn object(name: impl Into<String>, attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        Self::of_kind(name, Kind::Nested(Nesting::Single, attributes.into_iter().collect()))
     }
 
     /// A list of objects with attributes.
-    pub fn list_of_objects(
-        name: impl Into<String>,
-        attributes: impl IntoIterator<Item = Attribute>,
-    ) -> Self {
-        Self::of_kind(
-            name,
-            Kind::Nested(Nesting::List, attributes.into_iter().collect()),
-        )
+    pub fn list_of_objects(name: impl Into<String>, attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        Self::of_kind(name, Kind::Nested(Nesting::List, attributes.into_iter().collect()))
     }
 
     /// A set of objects with attributes.
-    pub fn set_of_objects(
-        name: impl Into<String>,
-        attributes: impl IntoIterator<Item = Attribute>,
-    ) -> Self {
-        Self::of_kind(
-            name,
-            Kind::Nested(Nesting::Set, attributes.into_iter().collect()),
-        )
+    pub fn set_of_objects(name: impl Into<String>, attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        Self::of_kind(name, Kind::Nested(Nesting::Set, attributes.into_iter().collect()))
     }
 
     /// A map of objects with attributes.
-    pub fn map_of_objects(
-        name: impl Into<String>,
-        attributes: impl IntoIterator<Item = Attribute>,
-    ) -> Self {
-        Self::of_kind(
-            name,
-            Kind::Nested(Nesting::Map, attributes.into_iter().collect()),
-        )
+    pub fn map_of_objects(name: impl Into<String>, attributes: impl IntoIterator<Item = Attribute>) -> Self {
+        Self::of_kind(name, Kind::Nested(Nesting::Map, attributes.into_iter().collect()))
     }
 
     fn of_kind(name: impl Into<String>, kind: Kind) -> Self {
@@ -311,10 +282,7 @@ impl Attribute {
 
     /// Adds a check of known, non-null values.
     #[must_use]
-    pub fn validate(
-        mut self,
-        check: impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn validate(mut self, check: impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync + 'static) -> Self {
         self.validators.push(Arc::new(check));
         self
     }
@@ -350,11 +318,7 @@ impl Attribute {
 }
 
 fn object_type(attributes: &[Attribute]) -> Type {
-    Type::object(
-        attributes
-            .iter()
-            .map(|attribute| (attribute.name.clone(), attribute.value_type())),
-    )
+    Type::object(attributes.iter().map(|attribute| (attribute.name.clone(), attribute.value_type())))
 }
 
 /// Name, kind and flags; validators have nothing to show.
@@ -370,10 +334,7 @@ impl fmt::Debug for Attribute {
             (self.requires_replace, "requires-replace"),
             (self.use_state_for_unknown, "use-state"),
         ];
-        let flags: Vec<_> = flags
-            .into_iter()
-            .filter_map(|(is, flag)| is.then_some(flag))
-            .collect();
+        let flags: Vec<_> = flags.into_iter().filter_map(|(is, flag)| is.then_some(flag)).collect();
         write!(f, "{} ({}): {:?}", self.name, flags.join(" "), self.kind)
     }
 }

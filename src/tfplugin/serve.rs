@@ -82,9 +82,7 @@ pub fn main<P: Provider>(program: &Program, provider: impl FnOnce() -> P) -> Exi
     if asked.as_deref() == Some("--version") {
         return print(&format!("{} {}", program.name, program.version));
     }
-    let debug = asked
-        .as_deref()
-        .is_some_and(|flag| matches!(flag, "--debug" | "-debug"));
+    let debug = asked.as_deref().is_some_and(|flag| matches!(flag, "--debug" | "-debug"));
     match serve(program, debug, provider, &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ServeError::Handshake(HandshakeError::NoHost)) => complain(program, program.about),
@@ -128,25 +126,12 @@ async fn serve_host(
     greeting: &mut (dyn Write + Send),
 ) -> Result<(), ServeError> {
     let signals = Signals::catch(false).map_err(ServeError::Runtime)?;
-    let tls = host
-        .client_certificate
-        .clone()
-        .map(|client| Tls::for_client(client, OffsetDateTime::now_utc()));
+    let tls = host.client_certificate.clone().map(|client| Tls::for_client(client, OffsetDateTime::now_utc()));
     let tls = tls.transpose()?;
-    let (socket, listener) =
-        Socket::listen(host.socket_dir.as_deref()).map_err(ServeError::Listen)?;
+    let (socket, listener) = Socket::listen(host.socket_dir.as_deref()).map_err(ServeError::Listen)?;
     let line = host.line(socket.path(), tls.as_ref().map(|tls| &tls.certificate));
-    writeln!(greeting, "{line}")
-        .and_then(|()| greeting.flush())
-        .map_err(ServeError::Greet)?;
-    run(
-        server(),
-        listener,
-        tls.map(|tls| tls.config),
-        Lifetime::Host,
-        signals,
-    )
-    .await
+    writeln!(greeting, "{line}").and_then(|()| greeting.flush()).map_err(ServeError::Greet)?;
+    run(server(), listener, tls.map(|tls| tls.config), Lifetime::Host, signals).await
 }
 
 /// Serves whoever is told where, until interrupted.
@@ -158,12 +143,9 @@ async fn serve_debug(
     let signals = Signals::catch(true).map_err(ServeError::Runtime)?;
     let (socket, listener) = Socket::listen(None).map_err(ServeError::Listen)?;
     let line = handshake::reattach(program.source, std::process::id(), socket.path());
-    writeln!(
-        greeting,
-        "Waiting for a host. Stop with Ctrl-C. In another shell:\n\n\t{line}\n"
-    )
-    .and_then(|()| greeting.flush())
-    .map_err(ServeError::Greet)?;
+    writeln!(greeting, "Waiting for a host. Stop with Ctrl-C. In another shell:\n\n\t{line}\n")
+        .and_then(|()| greeting.flush())
+        .map_err(ServeError::Greet)?;
     run(server(), listener, None, Lifetime::Signal, signals).await
 }
 
@@ -185,8 +167,7 @@ async fn run(
 ) -> Result<(), ServeError> {
     let closing = CancellationToken::new();
     let (incoming, mut connections) = connections::accept(listener, tls);
-    let serving = router(&server, &closing)
-        .serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned());
+    let serving = router(&server, &closing).serve_with_incoming_shutdown(incoming, closing.clone().cancelled_owned());
     let mut serving = tokio::spawn(serving);
     let why = tokio::select! {
         () = closing.cancelled() => "the host asked for it",
@@ -201,16 +182,11 @@ async fn run(
         let _ = timeout(WORK_TO_END, server.idle()).await;
         closing.cancel();
     }
-    let ended = timeout(CONNECTIONS_TO_END, async {
-        (server.idle().await, serving.await).1
-    })
-    .await;
+    let ended = timeout(CONNECTIONS_TO_END, async { (server.idle().await, serving.await).1 }).await;
     ended.map_or(Ok(()), grpc)
 }
 
-fn grpc(
-    ended: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
-) -> Result<(), ServeError> {
+fn grpc(ended: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>) -> Result<(), ServeError> {
     match ended {
         Ok(served) => served.map_err(ServeError::Grpc),
         // The panic was logged; there is nothing more to serve.
@@ -219,9 +195,7 @@ fn grpc(
 }
 
 fn router(server: &Server, closing: &CancellationToken) -> tonic::transport::server::Router {
-    let plugin = Plugin {
-        closing: closing.clone(),
-    };
+    let plugin = Plugin { closing: closing.clone() };
     let provider = ProviderServer::new(server.clone())
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -246,11 +220,7 @@ struct Signals {
 impl Signals {
     fn catch(interruptible: bool) -> io::Result<Self> {
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self {
-            terminate,
-            interrupt: signal(SignalKind::interrupt())?,
-            interruptible,
-        })
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())?, interruptible })
     }
 
     async fn end(&mut self) {

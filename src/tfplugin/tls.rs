@@ -10,13 +10,12 @@ use std::{fmt, sync::Arc};
 use p521::ecdsa::{DerSignature, VerifyingKey, signature::Verifier};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, ServerConfig,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error as TlsError, ServerConfig, SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{
-        AlgorithmIdentifier, CertificateDer, InvalidSignature, PrivatePkcs8KeyDer,
-        SignatureVerificationAlgorithm, UnixTime, alg_id,
+        AlgorithmIdentifier, CertificateDer, InvalidSignature, PrivatePkcs8KeyDer, SignatureVerificationAlgorithm,
+        UnixTime, alg_id,
     },
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
@@ -44,42 +43,25 @@ pub struct Tls {
 
 impl Tls {
     /// A fresh server certificate, and `client` as the only certificate to be let in.
-    pub fn for_client(
-        client: CertificateDer<'static>,
-        now: OffsetDateTime,
-    ) -> Result<Self, SetupError> {
+    pub fn for_client(client: CertificateDer<'static>, now: OffsetDateTime) -> Result<Self, SetupError> {
         let key = KeyPair::generate()?;
         let certificate = server_certificate(&key, now)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let others = provider.signature_verification_algorithms;
-        let verifier = Arc::new(OnlyThisClient {
-            certificate: client,
-            others,
-        });
+        let verifier = Arc::new(OnlyThisClient { certificate: client, others });
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                vec![certificate.clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )?;
+            .with_single_cert(vec![certificate.clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self {
-            config: Arc::new(config),
-            certificate,
-        })
+        Ok(Self { config: Arc::new(config), certificate })
     }
 }
 
 /// A certificate for "localhost", the name that hosts ask for. The host trusts it because the handshake line shows it.
-fn server_certificate(
-    key: &KeyPair,
-    now: OffsetDateTime,
-) -> Result<CertificateDer<'static>, rcgen::Error> {
+fn server_certificate(key: &KeyPair, now: OffsetDateTime) -> Result<CertificateDer<'static>, rcgen::Error> {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
+    params.distinguished_name.push(DnType::CommonName, "localhost");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     // A process lives for one run; the margins are for clocks and for a debug process left running.
     params.not_before = now - Duration::hours(1);
@@ -95,11 +77,7 @@ struct OnlyThisClient {
 
 impl OnlyThisClient {
     fn algorithms(&self, scheme: SignatureScheme) -> &WebPkiSupportedAlgorithms {
-        if scheme == P521_SCHEME {
-            &P521
-        } else {
-            &self.others
-        }
+        if scheme == P521_SCHEME { &P521 } else { &self.others }
     }
 }
 
@@ -156,26 +134,18 @@ impl ClientCertVerifier for OnlyThisClient {
 
 const P521_SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
 
-static P521: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
-    all: &[&EcdsaP521],
-    mapping: &[(P521_SCHEME, &[&EcdsaP521])],
-};
+static P521: WebPkiSupportedAlgorithms =
+    WebPkiSupportedAlgorithms { all: &[&EcdsaP521], mapping: &[(P521_SCHEME, &[&EcdsaP521])] };
 
 /// ECDSA over P-521 with SHA-512.
 #[derive(Debug)]
 struct EcdsaP521;
 
 impl SignatureVerificationAlgorithm for EcdsaP521 {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
+    fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
         let key = VerifyingKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
         let signature = DerSignature::from_bytes(signature).map_err(|_| InvalidSignature)?;
-        key.verify(message, &signature)
-            .map_err(|_| InvalidSignature)
+        key.verify(message, &signature).map_err(|_| InvalidSignature)
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -222,9 +192,7 @@ mod tests {
             stream.shutdown().await
         };
         let client = async {
-            let mut stream = connector
-                .connect(ServerName::try_from("localhost").unwrap(), near)
-                .await?;
+            let mut stream = connector.connect(ServerName::try_from("localhost").unwrap(), near).await?;
             stream.read_u8().await
         };
         tokio::join!(server, client)
@@ -234,11 +202,7 @@ mod tests {
     async fn the_host_gets_in_by_either_version_of_tls() {
         for version in [&version::TLS12, &version::TLS13] {
             let (server, client) = talk(Some((CERTIFICATE, KEY)), version).await;
-            assert_eq!(
-                (server.is_ok(), client.ok()),
-                (true, Some(42)),
-                "{version:?}"
-            );
+            assert_eq!((server.is_ok(), client.ok()), (true, Some(42)), "{version:?}");
         }
     }
 
@@ -247,14 +211,8 @@ mod tests {
         for version in [&version::TLS12, &version::TLS13] {
             for (client, why) in [
                 (None, "no certificate"),
-                (
-                    Some((OTHER_CERTIFICATE, OTHER_KEY)),
-                    "another certificate of the same kind",
-                ),
-                (
-                    Some((CERTIFICATE, OTHER_KEY)),
-                    "the right certificate without its key",
-                ),
+                (Some((OTHER_CERTIFICATE, OTHER_KEY)), "another certificate of the same kind"),
+                (Some((CERTIFICATE, OTHER_KEY)), "the right certificate without its key"),
             ] {
                 let (server, client) = talk(client, version).await;
                 assert!(server.is_err() && client.is_err(), "{why}: {version:?}");

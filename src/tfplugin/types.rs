@@ -45,12 +45,7 @@ impl Type {
 
     /// `object({...})`
     pub fn object<K: Into<String>>(attributes: impl IntoIterator<Item = (K, Type)>) -> Self {
-        Self::Object(
-            attributes
-                .into_iter()
-                .map(|(name, of)| (name.into(), of))
-                .collect(),
-        )
+        Self::Object(attributes.into_iter().map(|(name, of)| (name.into(), of)).collect())
     }
 
     /// The JSON form in which types travel: `"string"`, `["list","string"]`, `["object",{"a":"string"}]`.
@@ -64,16 +59,11 @@ impl Type {
             Self::Set(element) => json!(["set", element.to_json()]),
             Self::Map(element) => json!(["map", element.to_json()]),
             Self::Object(attributes) => {
-                let attributes: serde_json::Map<_, _> = attributes
-                    .iter()
-                    .map(|(name, of)| (name.clone(), of.to_json()))
-                    .collect();
+                let attributes: serde_json::Map<_, _> =
+                    attributes.iter().map(|(name, of)| (name.clone(), of.to_json())).collect();
                 json!(["object", attributes])
             }
-            Self::Tuple(elements) => json!([
-                "tuple",
-                elements.iter().map(Self::to_json).collect::<Vec<_>>()
-            ]),
+            Self::Tuple(elements) => json!(["tuple", elements.iter().map(Self::to_json).collect::<Vec<_>>()]),
         }
     }
 
@@ -101,12 +91,7 @@ impl Type {
                     .collect::<Option<_>>()
                     .map(Self::Object)
             }
-            "tuple" => of
-                .as_array()?
-                .iter()
-                .map(Self::from_json)
-                .collect::<Option<_>>()
-                .map(Self::Tuple),
+            "tuple" => of.as_array()?.iter().map(Self::from_json).collect::<Option<_>>().map(Self::Tuple),
             _ => None,
         }
     }
@@ -124,10 +109,7 @@ impl fmt::Display for Type {
             Self::Set(element) => write!(f, "set({element})"),
             Self::Map(element) => write!(f, "map({element})"),
             Self::Object(attributes) => {
-                let inner: Vec<_> = attributes
-                    .iter()
-                    .map(|(name, of)| format!("{name} = {of}"))
-                    .collect();
+                let inner: Vec<_> = attributes.iter().map(|(name, of)| format!("{name} = {of}")).collect();
                 write!(f, "object({{ {} }})", inner.join(", "))
             }
             Self::Tuple(elements) => {
@@ -161,35 +143,21 @@ mod tests {
     #[test]
     fn optional_attributes_count_as_plain_ones() {
         let json = json!(["object", {"a": "string"}, ["a"]]);
-        assert_eq!(
-            Type::from_json(&json),
-            Some(Type::object([("a", Type::String)]))
-        );
+        assert_eq!(Type::from_json(&json), Some(Type::object([("a", Type::String)])));
     }
 
     #[test]
     fn what_is_no_type_is_refused() {
-        for json in [
-            json!("text"),
-            json!(["list"]),
-            json!(["list", "text"]),
-            json!(7),
-            json!(["map", {"a": "b"}]),
-            json!([]),
-        ] {
+        for json in
+            [json!("text"), json!(["list"]), json!(["list", "text"]), json!(7), json!(["map", {"a": "b"}]), json!([])]
+        {
             assert_eq!(Type::from_json(&json), None, "{json}");
         }
     }
 
     #[test]
     fn types_are_shown_in_the_notation_of_a_configuration() {
-        let of = Type::object([
-            ("a", Type::list(Type::Dynamic)),
-            ("b", Type::Tuple(vec![Type::Bool, Type::Number])),
-        ]);
-        assert_eq!(
-            of.to_string(),
-            "object({ a = list(any), b = tuple([bool, number]) })"
-        );
+        let of = Type::object([("a", Type::list(Type::Dynamic)), ("b", Type::Tuple(vec![Type::Bool, Type::Number]))]);
+        assert_eq!(of.to_string(), "object({ a = list(any), b = tuple([bool, number]) })");
     }
 }

@@ -15,10 +15,7 @@ use super::{
 ///
 /// Null and unknown values are not validated. (A host checks none of this but the presence of required attributes.)
 pub fn config(attributes: &[Attribute], config: &Value, write_only_allowed: bool) -> Diagnostics {
-    let mut check = Check {
-        write_only_allowed,
-        diagnostics: Diagnostics::new(),
-    };
+    let mut check = Check { write_only_allowed, diagnostics: Diagnostics::new() };
     check.object(attributes, config, &Path::root());
     check.diagnostics
 }
@@ -41,11 +38,7 @@ impl Check {
             return;
         }
         for attribute in attributes {
-            self.attribute(
-                attribute,
-                object.get(&attribute.name),
-                &path.attribute(&*attribute.name),
-            );
+            self.attribute(attribute, object.get(&attribute.name), &path.attribute(&*attribute.name));
         }
     }
 
@@ -53,26 +46,20 @@ impl Check {
         if value.is_null() {
             if attribute.required {
                 let detail = format!("{path} is required, and must not be null.");
-                self.diagnostics
-                    .error_at(path, "Missing required attribute", detail);
+                self.diagnostics.error_at(path, "Missing required attribute", detail);
             }
             return;
         }
         if attribute.is_read_only() {
-            let detail =
-                format!("{path} is set by the provider; remove it from the configuration.");
-            return self
-                .diagnostics
-                .error_at(path, "Read-only attribute", detail);
+            let detail = format!("{path} is set by the provider; remove it from the configuration.");
+            return self.diagnostics.error_at(path, "Read-only attribute", detail);
         }
         if attribute.write_only && !self.write_only_allowed {
             let detail = format!(
                 "{path} is write-only, which needs Terraform or OpenTofu 1.11 or later; this version would store it in the \
                  state in clear. Upgrade, or use the plain attribute."
             );
-            return self
-                .diagnostics
-                .error_at(path, "Write-only attribute not supported", detail);
+            return self.diagnostics.error_at(path, "Write-only attribute not supported", detail);
         }
         if value.is_unknown() {
             return;
@@ -96,9 +83,7 @@ impl Check {
             }
             // An element of a set has no index to point at.
             (Nesting::Set, Value::List(elements)) => {
-                elements
-                    .iter()
-                    .for_each(|object| self.object(nested, object, path));
+                elements.iter().for_each(|object| self.object(nested, object, path));
             }
             (Nesting::Map, Value::Map(entries)) => {
                 for (key, object) in entries {
@@ -133,18 +118,10 @@ fn attributes(all: &[Attribute], path: &Path, in_set: bool, problems: &mut Vec<S
         if in_set && attribute.value_type() == Type::Dynamic {
             problem("no dynamic attribute inside a set");
         }
-        if attribute
-            .default
-            .as_ref()
-            .is_some_and(|default| !default.is_wholly_known() || default.is_null())
-        {
+        if attribute.default.as_ref().is_some_and(|default| !default.is_wholly_known() || default.is_null()) {
             problem("a default is known and not null");
         }
-        if attribute
-            .default
-            .as_ref()
-            .is_some_and(|default| misfits(attribute, default))
-        {
+        if attribute.default.as_ref().is_some_and(|default| misfits(attribute, default)) {
             problem("the default is not of the attribute's type");
         }
         if attribute.default.is_some() && finds_out(attribute.nested()) {
@@ -157,23 +134,17 @@ fn attributes(all: &[Attribute], path: &Path, in_set: bool, problems: &mut Vec<S
 
 /// Whether something in here is known after apply only: the plan of a default says all that there is.
 fn finds_out(nested: &[Attribute]) -> bool {
-    nested.iter().any(|attribute| {
-        (attribute.computed && attribute.default.is_none()) || finds_out(attribute.nested())
-    })
+    nested.iter().any(|attribute| (attribute.computed && attribute.default.is_none()) || finds_out(attribute.nested()))
 }
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 fn misfits(attribute: &Attribute, default: &Value) -> bool {
     let whole = Value::object([(attribute.name.clone(), default.clone())]);
-    !super::conform::conform(std::slice::from_ref(attribute), whole)
-        .1
-        .is_empty()
+    !super::conform::conform(std::slice::from_ref(attribute), whole).1.is_empty()
 }
 
 #[cfg(test)]
@@ -184,17 +155,12 @@ mod tests {
     fn sound() -> Vec<Attribute> {
         vec![
             Attribute::string("id").computed(),
-            Attribute::string("name")
-                .required()
-                .validate(validator::not_empty),
+            Attribute::string("name").required().validate(validator::not_empty),
             Attribute::string("method").validate(validator::one_of(&["ssh", "none"])),
             Attribute::string("token").write_only(),
             Attribute::list_of_objects(
                 "nets",
-                [
-                    Attribute::number("port").validate(validator::within(1..=65535)),
-                    Attribute::string("mac").computed(),
-                ],
+                [Attribute::number("port").validate(validator::within(1..=65535)), Attribute::string("mac").computed()],
             ),
         ]
     }
@@ -203,25 +169,15 @@ mod tests {
         let (value, misfits) = crate::tfplugin::conform::conform(&sound(), value);
         assert_eq!(misfits, []);
         let told = config(&sound(), &value, write_only_allowed);
-        told.iter()
-            .map(|d| format!("{}: {}", d.path.clone().unwrap_or_default(), d.summary))
-            .collect()
+        told.iter().map(|d| format!("{}: {}", d.path.clone().unwrap_or_default(), d.summary)).collect()
     }
 
     #[test]
     fn a_good_configuration_and_an_unknown_one_pass() {
         let net = Value::object([("port", 22.into())]);
-        let good = Value::object([
-            ("name", "a".into()),
-            ("method", "ssh".into()),
-            ("nets", Value::List(vec![net])),
-        ]);
+        let good = Value::object([("name", "a".into()), ("method", "ssh".into()), ("nets", Value::List(vec![net]))]);
         assert_eq!(told(good, true), Vec::<String>::new());
-        let unknown = Value::object([
-            ("name", Value::Unknown),
-            ("method", Value::Unknown),
-            ("nets", Value::Unknown),
-        ]);
+        let unknown = Value::object([("name", Value::Unknown), ("method", Value::Unknown), ("nets", Value::Unknown)]);
         assert_eq!(told(unknown, true), Vec::<String>::new());
     }
 
@@ -242,24 +198,15 @@ mod tests {
             "nets[1].mac: Read-only attribute",
         ];
         assert_eq!(told(bad, true), expected);
-        assert_eq!(
-            told(Value::object([("name", Value::Null)]), true),
-            ["name: Missing required attribute"]
-        );
+        assert_eq!(told(Value::object([("name", Value::Null)]), true), ["name: Missing required attribute"]);
     }
 
     #[test]
     fn a_write_only_value_is_refused_where_the_host_would_store_it() {
         let value = Value::object([("name", "a".into()), ("token", "t".into())]);
         assert_eq!(told(value.clone(), true), Vec::<String>::new());
-        assert_eq!(
-            told(value.clone(), false),
-            ["token: Write-only attribute not supported"]
-        );
-        assert_eq!(
-            told(value.with("token", Value::Unknown), false),
-            ["token: Write-only attribute not supported"]
-        );
+        assert_eq!(told(value.clone(), false), ["token: Write-only attribute not supported"]);
+        assert_eq!(told(value.with("token", Value::Unknown), false), ["token: Write-only attribute not supported"]);
     }
 
     #[test]
@@ -270,14 +217,10 @@ mod tests {
             Attribute::string("b").write_only().default("x"),
             Attribute::string("B"),
             Attribute::number("c").default("text"),
-            Attribute::set_of_objects(
-                "d",
-                [Attribute::dynamic("e"), Attribute::string("f").write_only()],
-            ),
+            Attribute::set_of_objects("d", [Attribute::dynamic("e"), Attribute::string("f").write_only()]),
             Attribute::bool("g"),
             Attribute::bool("g").default(Value::Unknown),
-            Attribute::object("h", [Attribute::string("i").computed()])
-                .default(Value::object::<String>([])),
+            Attribute::object("h", [Attribute::string("i").computed()]).default(Value::object::<String>([])),
         ]);
         let expected = [
             "a: required excludes optional and computed",

@@ -5,17 +5,11 @@ use std::ops::RangeInclusive;
 use super::{diagnostic::Diagnostics, path::Path, value::Value};
 
 /// The text is one of these.
-pub fn one_of(
-    allowed: &'static [&'static str],
-) -> impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync {
+pub fn one_of(allowed: &'static [&'static str]) -> impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync {
     move |path, value, diagnostics| {
         if value.as_str().is_some_and(|text| !allowed.contains(&text)) {
             let list: Vec<_> = allowed.iter().map(|text| format!("{text:?}")).collect();
-            diagnostics.error_at(
-                path,
-                "Invalid value",
-                format!("{path} must be one of {}.", list.join(", ")),
-            );
+            diagnostics.error_at(path, "Invalid value", format!("{path} must be one of {}.", list.join(", ")));
         }
     }
 }
@@ -28,19 +22,13 @@ pub fn not_empty(path: &Path, value: &Value, diagnostics: &mut Diagnostics) {
 }
 
 /// The number is whole and in the range.
-pub fn within(
-    range: RangeInclusive<i64>,
-) -> impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync {
+pub fn within(range: RangeInclusive<i64>) -> impl Fn(&Path, &Value, &mut Diagnostics) + Send + Sync {
     move |path, value, diagnostics| {
         let Some(number) = value.as_number() else {
             return;
         };
         if !number.as_i64().is_some_and(|int| range.contains(&int)) {
-            let text = format!(
-                "{path} must be a whole number from {} to {}.",
-                range.start(),
-                range.end()
-            );
+            let text = format!("{path} must be a whole number from {} to {}.", range.start(), range.end());
             diagnostics.error_at(path, "Number out of range", text);
         }
     }
@@ -62,27 +50,16 @@ pub fn exactly_one_of(config: &Value, names: &[&str], diagnostics: &mut Diagnost
     at_most_one_of(config, names, diagnostics);
     if names.iter().all(|name| config.get(name).is_null()) {
         let list = names.join(", ");
-        diagnostics.error_at(
-            first(names),
-            "Missing attribute",
-            format!("Exactly one of {list} must be set; none is."),
-        );
+        diagnostics.error_at(first(names), "Missing attribute", format!("Exactly one of {list} must be set; none is."));
     }
 }
 
 /// At most one of these attributes of `config` is set.
 pub fn at_most_one_of(config: &Value, names: &[&str], diagnostics: &mut Diagnostics) {
-    let set: Vec<_> = names
-        .iter()
-        .filter(|name| !config.get(name).is_null() && config.get(name).is_known())
-        .copied()
-        .collect();
+    let set: Vec<_> =
+        names.iter().filter(|name| !config.get(name).is_null() && config.get(name).is_known()).copied().collect();
     if set.len() > 1 {
-        let text = format!(
-            "Only one of {} may be set; {} are.",
-            names.join(", "),
-            set.join(" and ")
-        );
+        let text = format!("Only one of {} may be set; {} are.", names.join(", "), set.join(" and "));
         diagnostics.error_at(set[1], "Conflicting attributes", text);
     }
 }
@@ -100,9 +77,7 @@ pub fn all_or_none_of(config: &Value, names: &[&str], diagnostics: &mut Diagnost
 }
 
 fn first(names: &[&str]) -> Path {
-    names
-        .first()
-        .map_or_else(Path::root, |name| Path::from(*name))
+    names.first().map_or_else(Path::root, |name| Path::from(*name))
 }
 
 #[cfg(test)]
@@ -125,11 +100,7 @@ mod tests {
         assert_eq!(told(within(1..=10), 11), 1);
         assert_eq!(told(within(1..=10), 1.5), 1);
         let even = |text: &str| {
-            if text.len().is_multiple_of(2) {
-                Ok(())
-            } else {
-                Err("odd".to_owned())
-            }
+            if text.len().is_multiple_of(2) { Ok(()) } else { Err("odd".to_owned()) }
         };
         assert_eq!(told(text(even), "ab"), 0);
         assert_eq!(told(text(even), "abc"), 1);
@@ -143,45 +114,15 @@ mod tests {
             check(&config(a, b), &["a", "b"], &mut told);
             told.into_iter().map(|d| d.summary).collect::<Vec<_>>()
         };
-        assert_eq!(
-            summaries(exactly_one_of, 1.into(), Value::Null),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(exactly_one_of, Value::Unknown, 1.into()),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(exactly_one_of, Value::Unknown, Value::Null),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(exactly_one_of, Value::Null, Value::Null),
-            ["Missing attribute"]
-        );
-        assert_eq!(
-            summaries(exactly_one_of, 1.into(), 2.into()),
-            ["Conflicting attributes"]
-        );
-        assert_eq!(
-            summaries(at_most_one_of, Value::Null, Value::Null),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(all_or_none_of, 1.into(), Value::Null),
-            ["Missing attribute"]
-        );
-        assert_eq!(
-            summaries(all_or_none_of, 1.into(), Value::Unknown),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(all_or_none_of, Value::Unknown, Value::Null),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            summaries(all_or_none_of, Value::Null, Value::Null),
-            Vec::<String>::new()
-        );
+        assert_eq!(summaries(exactly_one_of, 1.into(), Value::Null), Vec::<String>::new());
+        assert_eq!(summaries(exactly_one_of, Value::Unknown, 1.into()), Vec::<String>::new());
+        assert_eq!(summaries(exactly_one_of, Value::Unknown, Value::Null), Vec::<String>::new());
+        assert_eq!(summaries(exactly_one_of, Value::Null, Value::Null), ["Missing attribute"]);
+        assert_eq!(summaries(exactly_one_of, 1.into(), 2.into()), ["Conflicting attributes"]);
+        assert_eq!(summaries(at_most_one_of, Value::Null, Value::Null), Vec::<String>::new());
+        assert_eq!(summaries(all_or_none_of, 1.into(), Value::Null), ["Missing attribute"]);
+        assert_eq!(summaries(all_or_none_of, 1.into(), Value::Unknown), Vec::<String>::new());
+        assert_eq!(summaries(all_or_none_of, Value::Unknown, Value::Null), Vec::<String>::new());
+        assert_eq!(summaries(all_or_none_of, Value::Null, Value::Null), Vec::<String>::new());
     }
 }

@@ -39,12 +39,7 @@ static UNKNOWN: Value = Value::Unknown;
 impl Value {
     /// An object or a map.
     pub fn object<K: Into<String>>(entries: impl IntoIterator<Item = (K, Value)>) -> Self {
-        Self::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.into(), value))
-                .collect(),
-        )
+        Self::Map(entries.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 
     /// A list.
@@ -225,11 +220,7 @@ impl fmt::Debug for Value {
             Self::String(_) => f.write_str("String"),
             Self::List(elements) => f.debug_list().entries(elements).finish(),
             Self::Map(entries) => f.debug_map().entries(entries).finish(),
-            Self::Dynamic(inner) => f
-                .debug_tuple("Dynamic")
-                .field(&inner.0)
-                .field(&inner.1)
-                .finish(),
+            Self::Dynamic(inner) => f.debug_tuple("Dynamic").field(&inner.0).field(&inner.1).finish(),
         }
     }
 }
@@ -313,21 +304,9 @@ mod tests {
     fn node() -> Value {
         Value::object([
             ("name", "a".into()),
-            (
-                "ssh",
-                Value::object([("port", 22.into()), ("key", Value::Unknown)]),
-            ),
-            (
-                "nets",
-                Value::List(vec![Value::object([("ip", "::1".into())])]),
-            ),
-            (
-                "any",
-                Value::Dynamic(Box::new((
-                    Type::map(Type::Bool),
-                    Value::object([("on", true.into())]),
-                ))),
-            ),
+            ("ssh", Value::object([("port", 22.into()), ("key", Value::Unknown)])),
+            ("nets", Value::List(vec![Value::object([("ip", "::1".into())])])),
+            ("any", Value::Dynamic(Box::new((Type::map(Type::Bool), Value::object([("on", true.into())]))))),
         ])
     }
 
@@ -335,11 +314,7 @@ mod tests {
     fn debug_shows_the_shape_and_no_content() {
         let shown = format!(
             "{:?}",
-            Value::object([
-                ("token", vec!["hunter2"].into()),
-                ("pin", 1234.into()),
-                ("on", true.into())
-            ])
+            Value::object([("token", vec!["hunter2"].into()), ("pin", 1234.into()), ("on", true.into())])
         );
         assert_eq!(shown, r#"{"on": Bool, "pin": Number, "token": [String]}"#);
     }

@@ -88,7 +88,9 @@ impl Row {
         let seconds = (self.last - self.began).max(0) / 1000;
         match self.state {
             State::Finished => return format!("done in {}", clock(seconds.unsigned_abs())),
-            State::Failed => return format!("{} FAILED after {}: {}", self.phase, clock(seconds.unsigned_abs()), self.note),
+            State::Failed => {
+                return format!("{} FAILED after {}: {}", self.phase, clock(seconds.unsigned_abs()), self.note);
+            }
             State::Running => {}
         }
         let mut text = self.phase.clone();
@@ -125,7 +127,11 @@ mod tests {
     fn told(lines: &[Line]) -> String {
         let mut board = Board::default();
         lines.iter().for_each(|line| board.take(line));
-        board.rows().map(|row| row.describe().split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join("\n")
+        board
+            .rows()
+            .map(|row| row.describe().split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]

@@ -231,11 +231,7 @@ fn block_indicators(text: &str, chars: &[char]) -> bool {
     }
     let blank_at = |at: usize| chars.get(at).is_none_or(|c| matches!(c, ' ' | '\t'));
     chars.iter().enumerate().any(|(at, c)| match (at, c) {
-        (
-            0,
-            '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-            | '@' | '`',
-        ) => true,
+        (0, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => true,
         (0, '?' | ':' | '-') => blank_at(1),
         (_, ':') => blank_at(at + 1),
         (_, '#') => matches!(chars[at - 1], ' ' | '\t' | '\0') || is_break(chars[at - 1]),
@@ -319,10 +315,7 @@ mod tests {
         let doc = [(
             "a".to_owned(),
             Emit::List(vec![
-                Emit::Map(vec![
-                    ("k".into(), text("x\ny\n")),
-                    ("e".into(), Emit::Map(Vec::new())),
-                ]),
+                Emit::Map(vec![("k".into(), text("x\ny\n")), ("e".into(), Emit::Map(Vec::new()))]),
                 text("p\nq"),
                 text("  lead\nz\n\n"),
                 Emit::List(vec![Emit::Bare("1".into()), Emit::List(Vec::new())]),

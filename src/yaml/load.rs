@@ -29,10 +29,7 @@ pub fn parse_single(text: &str) -> Result<Option<Node>, YamlError> {
     let mut documents = parse_documents(text)?.into_iter();
     let first = documents.next();
     match documents.next() {
-        Some(second) => Err(problem(
-            second.at,
-            "a second document; only one is read here",
-        )),
+        Some(second) => Err(problem(second.at, "a second document; only one is read here")),
         None => Ok(first),
     }
 }
@@ -93,9 +90,7 @@ impl Loader {
             }
             Event::Alias(id) => {
                 let target = self.anchors.get(&id);
-                let node = target
-                    .cloned()
-                    .ok_or_else(|| problem(at, "an alias inside its own anchor"))?;
+                let node = target.cloned().ok_or_else(|| problem(at, "an alias inside its own anchor"))?;
                 self.copied += size(&node);
                 if self.copied > ALIASED_NODES_MAX {
                     return Err(problem(at, "aliases expand to too many values"));
@@ -112,21 +107,12 @@ impl Loader {
     }
 
     fn start(&mut self, anchor: usize, at: At, content: Content) {
-        self.open.push(Open {
-            anchor,
-            at,
-            content,
-        });
+        self.open.push(Open { anchor, at, content });
     }
 
     fn end(&mut self) -> Result<(), YamlError> {
         // The parser sends an end only after its start.
-        let Some(Open {
-            anchor,
-            at,
-            content,
-        }) = self.open.pop()
-        else {
+        let Some(Open { anchor, at, content }) = self.open.pop() else {
             return Ok(());
         };
         let value = match content {
@@ -167,17 +153,10 @@ fn entries(pairs: Vec<(Node, Option<Node>)>) -> Result<Vec<Entry>, YamlError> {
             continue;
         }
         if let Some(first) = entries.iter().find(|entry| entry.key == scalar.text) {
-            let text = format!(
-                "key {:?} is already set on line {}",
-                scalar.text, first.key_at.line
-            );
+            let text = format!("key {:?} is already set on line {}", scalar.text, first.key_at.line);
             return Err(problem(key.at, text));
         }
-        entries.push(Entry {
-            key: scalar.text.clone(),
-            key_at: key.at,
-            value,
-        });
+        entries.push(Entry { key: scalar.text.clone(), key_at: key.at, value });
     }
     for source in merges {
         merge(&mut entries, source)?;
@@ -195,13 +174,10 @@ fn merge(entries: &mut Vec<Entry>, source: Node) -> Result<(), YamlError> {
             }
             Ok(())
         }
-        Value::List(sources) if sources.iter().all(|source| source.as_map().is_some()) => sources
-            .into_iter()
-            .try_for_each(|source| merge(entries, source)),
-        _ => Err(problem(
-            source.at,
-            "<< takes a mapping or a list of mappings",
-        )),
+        Value::List(sources) if sources.iter().all(|source| source.as_map().is_some()) => {
+            sources.into_iter().try_for_each(|source| merge(entries, source))
+        }
+        _ => Err(problem(source.at, "<< takes a mapping or a list of mappings")),
     }
 }
 
@@ -221,10 +197,7 @@ fn size(node: &Node) -> usize {
 }
 
 fn at(marker: &Marker) -> At {
-    At {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
+    At { line: marker.line(), column: marker.col() + 1 }
 }
 
 fn syntax(error: ScanError) -> YamlError {
@@ -236,10 +209,7 @@ fn syntax(error: ScanError) -> YamlError {
 }
 
 fn problem(at: At, problem: impl Into<String>) -> YamlError {
-    YamlError {
-        at,
-        problem: problem.into(),
-    }
+    YamlError { at, problem: problem.into() }
 }
 
 /// Far more than any configuration needs, far less than an attack makes of a small file.
@@ -254,12 +224,10 @@ mod tests {
     }
 
     fn text<'a>(node: &'a Node, path: &str) -> &'a str {
-        let node = path
-            .split('.')
-            .fold(node, |node, key| match key.parse::<usize>() {
-                Ok(index) => &node.as_list().unwrap()[index],
-                Err(_) => node.get(key).unwrap(),
-            });
+        let node = path.split('.').fold(node, |node, key| match key.parse::<usize>() {
+            Ok(index) => &node.as_list().unwrap()[index],
+            Err(_) => node.get(key).unwrap(),
+        });
         &node.as_scalar().unwrap().text
     }
 
@@ -268,25 +236,19 @@ mod tests {
         let node = one("# c\na:\n  - b: |\n      x\n      y\n    'c': d\n");
         assert_eq!(text(&node, "a.0.b"), "x\ny\n");
         assert_eq!(text(&node, "a.0.c"), "d");
-        let entry = &node.get("a").unwrap().as_list().unwrap()[0]
-            .as_map()
-            .unwrap()[1];
+        let entry = &node.get("a").unwrap().as_list().unwrap()[0].as_map().unwrap()[1];
         assert_eq!((entry.key_at.line, entry.key_at.column), (6, 5));
     }
 
     #[test]
     fn a_key_used_twice_is_an_error_with_both_lines() {
         let error = parse_single("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "line 3, column 1: key \"a\" is already set on line 1"
-        );
+        assert_eq!(error.to_string(), "line 3, column 1: key \"a\" is already set on line 1");
     }
 
     #[test]
     fn aliases_and_merge_keys_are_followed() {
-        let node =
-            one("base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: {<<: [*b, {z: 4}]}\nthree: *b\n");
+        let node = one("base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: {<<: [*b, {z: 4}]}\nthree: *b\n");
         assert_eq!((text(&node, "one.x"), text(&node, "one.y")), ("1", "3"));
         assert_eq!((text(&node, "two.y"), text(&node, "two.z")), ("2", "4"));
         assert_eq!(text(&node, "three.x"), "1");

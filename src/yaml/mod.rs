@@ -151,10 +151,9 @@ impl fmt::Debug for Node {
         match &self.value {
             Value::Scalar(_) => f.write_str("(scalar)"),
             Value::List(items) => f.debug_list().entries(items).finish(),
-            Value::Map(entries) => f
-                .debug_map()
-                .entries(entries.iter().map(|entry| (&entry.key, &entry.value)))
-                .finish(),
+            Value::Map(entries) => {
+                f.debug_map().entries(entries.iter().map(|entry| (&entry.key, &entry.value))).finish()
+            }
         }
     }
 }
@@ -165,20 +164,13 @@ mod tests {
 
     #[test]
     fn debug_shows_keys_and_no_value() {
-        let node = parse_single("a: hunter2\nb: [hunter2, {c: 1}]\n")
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            format!("{node:?}"),
-            r#"{"a": (scalar), "b": [(scalar), {"c": (scalar)}]}"#
-        );
+        let node = parse_single("a: hunter2\nb: [hunter2, {c: 1}]\n").unwrap().unwrap();
+        assert_eq!(format!("{node:?}"), r#"{"a": (scalar), "b": [(scalar), {"c": (scalar)}]}"#);
     }
 
     #[test]
     fn a_node_says_what_it_is() {
-        let node = parse_single("[1, 1.5, yes, true, ~, 2020-01-01, 'x', {}, [], '1']")
-            .unwrap()
-            .unwrap();
+        let node = parse_single("[1, 1.5, yes, true, ~, 2020-01-01, 'x', {}, [], '1']").unwrap().unwrap();
         let kinds: Vec<_> = node.as_list().unwrap().iter().map(Node::kind).collect();
         assert_eq!(
             kinds,
@@ -199,9 +191,7 @@ mod tests {
 
     #[test]
     fn a_tag_decides_the_type() {
-        let node = parse_single("[!!str 1, !!int '1', !custom 1]")
-            .unwrap()
-            .unwrap();
+        let node = parse_single("[!!str 1, !!int '1', !custom 1]").unwrap().unwrap();
         let kinds: Vec<_> = node.as_list().unwrap().iter().map(Node::kind).collect();
         assert_eq!(kinds, ["a string", "a number", "a string"]);
     }

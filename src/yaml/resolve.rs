@@ -97,10 +97,7 @@ fn int(text: &str) -> Option<i128> {
 fn float(text: &str) -> Option<f64> {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (mantissa, exponent) = match body.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (
-            mantissa,
-            Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)),
-        ),
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))),
         None => (body, None),
     };
     let all_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
@@ -119,10 +116,7 @@ fn float(text: &str) -> Option<f64> {
 /// The four formats of go-yaml: a date, a date and a time without zone, RFC 3339 with short fields and `T` or `t`.
 fn is_timestamp(text: &str) -> bool {
     let (date, time) = match text.find(['T', 't', ' ']) {
-        Some(at) => (
-            &text[..at],
-            Some((text.as_bytes()[at] == b' ', &text[at + 1..])),
-        ),
+        Some(at) => (&text[..at], Some((text.as_bytes()[at] == b' ', &text[at + 1..]))),
         None => (text, None),
     };
     is_date(date) && time.is_none_or(|(spaced, time)| is_time(time, spaced))
@@ -130,19 +124,13 @@ fn is_timestamp(text: &str) -> bool {
 
 fn is_date(text: &str) -> bool {
     let mut parts = text.split('-');
-    let (Some(year), Some(month), Some(day), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    let (Some(year), Some(month), Some(day)) =
-        (field(year, 4, 4), field(month, 1, 2), field(day, 1, 2))
-    else {
+    let (Some(year), Some(month), Some(day)) = (field(year, 4, 4), field(month, 1, 2), field(day, 1, 2)) else {
         return false;
     };
-    let month = u8::try_from(month)
-        .ok()
-        .and_then(|m| Month::try_from(m).ok());
+    let month = u8::try_from(month).ok().and_then(|m| Month::try_from(m).ok());
     let (Some(month), Ok(year), Ok(day)) = (month, i32::try_from(year), u8::try_from(day)) else {
         return false;
     };
@@ -158,9 +146,7 @@ fn is_time(text: &str, spaced: bool) -> bool {
         };
         clock
     };
-    let (clock, fraction) = clock
-        .split_once('.')
-        .map_or((clock, None), |(c, f)| (c, Some(f)));
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
     let fields: Vec<_> = clock.split(':').map(|part| field(part, 1, 2)).collect();
     let clock_ok = matches!(fields[..], [Some(h), Some(m), Some(s)] if h < 24 && m < 60 && s < 60);
     clock_ok && fraction.is_none_or(|f| !f.is_empty() && f.bytes().all(|b| b.is_ascii_digit()))
@@ -176,8 +162,7 @@ fn without_offset(text: &str) -> Option<&str> {
 }
 
 fn field(text: &str, shortest: usize, longest: usize) -> Option<u32> {
-    let sound =
-        (shortest..=longest).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let sound = (shortest..=longest).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     sound.then(|| text.parse().ok()).flatten()
 }
 
@@ -185,21 +170,7 @@ fn field(text: &str, shortest: usize, longest: usize) -> Option<u32> {
 pub fn is_old_bool(text: &str) -> bool {
     matches!(
         text,
-        "y" | "Y"
-            | "yes"
-            | "Yes"
-            | "YES"
-            | "on"
-            | "On"
-            | "ON"
-            | "n"
-            | "N"
-            | "no"
-            | "No"
-            | "NO"
-            | "off"
-            | "Off"
-            | "OFF"
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF"
     )
 }
 
@@ -209,9 +180,7 @@ pub fn is_base60(text: &str) -> bool {
     let (body, fraction) = body.split_once('.').map_or((body, ""), |(b, f)| (b, f));
     let mut parts = body.split(':');
     let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    let first_ok = parts
-        .next()
-        .is_some_and(|first| first.starts_with(|c: char| c.is_ascii_digit()) && digits(first));
+    let first_ok = parts.next().is_some_and(|first| first.starts_with(|c: char| c.is_ascii_digit()) && digits(first));
     let rest: Vec<_> = parts.collect();
     let sixty = |s: &&str| match s.as_bytes() {
         [d] => d.is_ascii_digit(),
@@ -246,18 +215,9 @@ mod tests {
             ("0644", Resolved::Int(420)),
             ("08", Resolved::Float(8.0)),
             ("1_000", Resolved::Int(1000)),
-            (
-                "18446744073709551615",
-                Resolved::Int(18_446_744_073_709_551_615),
-            ),
-            (
-                "-9223372036854775808",
-                Resolved::Int(-9_223_372_036_854_775_808),
-            ),
-            (
-                "+18446744073709551615",
-                Resolved::Float(18_446_744_073_709_551_615.0),
-            ),
+            ("18446744073709551615", Resolved::Int(18_446_744_073_709_551_615)),
+            ("-9223372036854775808", Resolved::Int(-9_223_372_036_854_775_808)),
+            ("+18446744073709551615", Resolved::Float(18_446_744_073_709_551_615.0)),
             ("0x", Resolved::Text),
             ("-", Resolved::Text),
             ("1e3", Resolved::Float(1000.0)),
@@ -289,9 +249,7 @@ mod tests {
 
     #[test]
     fn old_booleans_and_base_sixty_are_known() {
-        assert!(
-            is_old_bool("off") && is_old_bool("Y") && !is_old_bool("true") && !is_old_bool("oN")
-        );
+        assert!(is_old_bool("off") && is_old_bool("Y") && !is_old_bool("true") && !is_old_bool("oN"));
         for (text, wanted) in [
             ("12:30", true),
             ("1:2:3", true),

@@ -62,23 +62,13 @@ fn keys_less(a: &[char], b: &[char]) -> bool {
     }
     let (mut left, mut right) = (0_i64, 0_i64);
     if a[at] == '0' || b[at] == '0' {
-        let nonzero = a[..at]
-            .iter()
-            .rev()
-            .take_while(|c| c.is_numeric())
-            .any(|c| *c != '0');
+        let nonzero = a[..at].iter().rev().take_while(|c| c.is_numeric()).any(|c| *c != '0');
         (left, right) = (i64::from(nonzero), i64::from(nonzero));
     }
     let run = |chars: &[char], start: i64| {
-        let digits: Vec<char> = chars[at..]
-            .iter()
-            .copied()
-            .take_while(|c| c.is_numeric())
-            .collect();
+        let digits: Vec<char> = chars[at..].iter().copied().take_while(|c| c.is_numeric()).collect();
         let value = digits.iter().fold(start, |value, c| {
-            value
-                .wrapping_mul(10)
-                .wrapping_add(i64::from(u32::from(*c)) - i64::from(u32::from('0')))
+            value.wrapping_mul(10).wrapping_add(i64::from(u32::from(*c)) - i64::from(u32::from('0')))
         });
         (value, digits.len())
     };
@@ -127,18 +117,11 @@ mod tests {
 
     #[test]
     fn keys_sort_as_go_sorts_them() {
-        let words = [
-            "zeta", "alpha", "a10", "a2", "a", "_x", "B", "a02", "1", "a-b",
-        ];
+        let words = ["zeta", "alpha", "a10", "a2", "a", "_x", "B", "a02", "1", "a-b"];
         let mut pairs = words.map(|word| (word.to_owned(), ()));
         sort_keys(&mut pairs);
         let keys: Vec<_> = pairs.iter().map(|(key, ())| key.as_str()).collect();
-        assert_eq!(
-            keys,
-            [
-                "_x", "1", "B", "a", "a-b", "a2", "a02", "a10", "alpha", "zeta"
-            ]
-        );
+        assert_eq!(keys, ["_x", "1", "B", "a", "a-b", "a2", "a02", "a10", "alpha", "zeta"]);
     }
 
     #[test]

@@ -6,9 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
 use kube::client::AuthError;
-use kube::config::{
-    AuthInfo, Cluster as KubeCluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError,
-};
+use kube::config::{AuthInfo, Cluster as KubeCluster, Context, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::config::{NamedAuthInfo, NamedCluster, NamedContext};
 use kube::{Client, Config};
 
@@ -37,9 +35,7 @@ pub struct Parts {
 }
 
 /// Reads a kubeconfig's current context; whatever kube supports is supported, credential plugins too.
-pub(super) async fn client_of_kubeconfig(
-    text: &Secret<String>,
-) -> Result<(Client, String), KubernetesError> {
+pub(super) async fn client_of_kubeconfig(text: &Secret<String>) -> Result<(Client, String), KubernetesError> {
     let kubeconfig = Kubeconfig::from_yaml(text.expose()).map_err(problem)?;
     client(kubeconfig).await
 }
@@ -49,12 +45,7 @@ pub(super) async fn client_of_parts(parts: &Parts) -> Result<(Client, String), K
     const NAME: &str = "talosoci";
     let encoded = |pem: &str| Some(STANDARD.encode(pem));
     // Talos' label for the PKCS#8 of an Ed25519 key, which kube skips.
-    let key = Secret::new(
-        parts
-            .client_key
-            .expose()
-            .replace("ED25519 PRIVATE KEY", "PRIVATE KEY"),
-    );
+    let key = Secret::new(parts.client_key.expose().replace("ED25519 PRIVATE KEY", "PRIVATE KEY"));
     let kubeconfig = Kubeconfig {
         current_context: Some(NAME.to_owned()),
         clusters: vec![NamedCluster {
@@ -77,11 +68,7 @@ pub(super) async fn client_of_parts(parts: &Parts) -> Result<(Client, String), K
         }],
         contexts: vec![NamedContext {
             name: NAME.to_owned(),
-            context: Some(Context {
-                cluster: NAME.to_owned(),
-                user: Some(NAME.to_owned()),
-                ..Context::default()
-            }),
+            context: Some(Context { cluster: NAME.to_owned(), user: Some(NAME.to_owned()), ..Context::default() }),
             ..NamedContext::default()
         }],
         ..Kubeconfig::default()
@@ -90,11 +77,7 @@ pub(super) async fn client_of_parts(parts: &Parts) -> Result<(Client, String), K
 }
 
 async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesError> {
-    for cluster in kubeconfig
-        .clusters
-        .iter()
-        .filter_map(|named| named.cluster.as_ref())
-    {
+    for cluster in kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref()) {
         if let Some(server) = &cluster.server {
             check_server(server)?;
         }
@@ -105,24 +88,15 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
         .filter_map(|named| named.auth_info.as_ref()?.exec.as_ref()?.command.clone())
         .collect();
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(problem)?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(problem)?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     config.write_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     // A refused eviction is an answer (429), and every wait has its own condition.
     config.default_retry = false;
-    let server = config
-        .cluster_url
-        .to_string()
-        .trim_end_matches('/')
-        .to_owned();
-    let failed = |problem: String| KubernetesError::Client {
-        server: server.clone(),
-        problem,
-    };
+    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let failed = |problem: String| KubernetesError::Client { server: server.clone(), problem };
     // Credential plugins are programs, and kube waits for them without yielding.
     let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
     match made {
@@ -130,10 +104,9 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
         Ok(Err(kube::Error::Auth(AuthError::AuthExecRun { out, .. }))) => {
             Err(failed(plugin_failed(&plugins.join(" or "), &out)))
         }
-        Ok(Err(kube::Error::Auth(error))) if !plugins.is_empty() => Err(failed(format!(
-            "credential plugin {}: {error}",
-            plugins.join(" or ")
-        ))),
+        Ok(Err(kube::Error::Auth(error))) if !plugins.is_empty() => {
+            Err(failed(format!("credential plugin {}: {error}", plugins.join(" or "))))
+        }
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(_) => Err(failed("the credential plugin broke off".to_owned())),
     }
@@ -142,12 +115,7 @@ async fn client(kubeconfig: Kubeconfig) -> Result<(Client, String), KubernetesEr
 /// A server without scheme or port is taken for `http` on port 80 further down, and the first call hangs on a closed
 /// or wrong port. The port may only be left out with a DNS name over https, as hosted clusters do.
 fn check_server(server: &str) -> Result<(), KubernetesError> {
-    let wrong = |problem| {
-        Err(KubernetesError::Server {
-            server: server.to_owned(),
-            problem,
-        })
-    };
+    let wrong = |problem| Err(KubernetesError::Server { server: server.to_owned(), problem });
     let Ok(uri) = server.parse::<Uri>() else {
         return wrong("it is no URL");
     };
@@ -166,21 +134,14 @@ fn check_server(server: &str) -> Result<(), KubernetesError> {
 fn plugin_failed(command: &str, output: &std::process::Output) -> String {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let complaint: String = complaint.trim().chars().take(300).collect();
-    format!(
-        "credential plugin {command} ended with {}: {complaint}",
-        output.status
-    )
+    format!("credential plugin {command} ended with {}: {complaint}", output.status)
 }
 
 /// What is wrong, without the pieces of the file that a parser quotes.
 fn problem(error: KubeconfigError) -> KubernetesError {
     let problem = match error {
         KubeconfigError::Parse(error) => match error.location() {
-            Some(location) => format!(
-                "not a kubeconfig: line {}, column {}",
-                location.line(),
-                location.column()
-            ),
+            Some(location) => format!("not a kubeconfig: line {}, column {}", location.line(), location.column()),
             None => "not a kubeconfig".to_owned(),
         },
         KubeconfigError::CurrentContextNotSet => "no current-context".to_owned(),

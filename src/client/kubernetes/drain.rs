@@ -33,11 +33,7 @@ pub struct DrainOptions {
 
 impl Default for DrainOptions {
     fn default() -> Self {
-        Self {
-            within: Duration::from_secs(300),
-            grace_seconds: None,
-            poll: POLL,
-        }
+        Self { within: Duration::from_secs(300), grace_seconds: None, poll: POLL }
     }
 }
 
@@ -55,11 +51,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `Blocked` with what is left at the deadline and why; a refusal that will not heal at once.
-    pub async fn drain(
-        &self,
-        node: &str,
-        options: &DrainOptions,
-    ) -> Result<usize, KubernetesError> {
+    pub async fn drain(&self, node: &str, options: &DrainOptions) -> Result<usize, KubernetesError> {
         let end = Instant::now() + options.within;
         let mut evicted = BTreeSet::new();
         loop {
@@ -76,19 +68,11 @@ impl Cluster {
                     }
                     Some(reason) => reason,
                 };
-                blocked.push(BlockedPod {
-                    namespace: guest.namespace,
-                    name: guest.name,
-                    reason,
-                });
+                blocked.push(BlockedPod { namespace: guest.namespace, name: guest.name, reason });
             }
             let next = Instant::now() + options.poll;
             if next > end {
-                return Err(KubernetesError::Blocked {
-                    node: node.to_owned(),
-                    within: options.within,
-                    pods: blocked,
-                });
+                return Err(KubernetesError::Blocked { node: node.to_owned(), within: options.within, pods: blocked });
             }
             sleep_until(next).await;
         }
@@ -97,65 +81,32 @@ impl Cluster {
     async fn guests(&self, node: &str) -> Result<Vec<Guest>, KubernetesError> {
         let pods: Api<Pod> = Api::all(self.client.clone());
         let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
-        let listed = self
-            .call(
-                &format!("listing the pods of node {node}"),
-                pods.list(&here),
-            )
-            .await?;
-        Ok(listed
-            .items
-            .iter()
-            .filter(|pod| must_go(pod))
-            .map(Guest::from)
-            .collect())
+        let listed = self.call(&format!("listing the pods of node {node}"), pods.list(&here)).await?;
+        Ok(listed.items.iter().filter(|pod| must_go(pod)).map(Guest::from).collect())
     }
 
     /// `None` once the pod is on its way, else why it may not go yet.
-    async fn evict(
-        &self,
-        guest: &Guest,
-        options: &DrainOptions,
-    ) -> Result<Option<String>, KubernetesError> {
+    async fn evict(&self, guest: &Guest, options: &DrainOptions) -> Result<Option<String>, KubernetesError> {
         if guest.leaving {
             return Ok(None);
         }
         let action = format!("evicting pod {}/{}", guest.namespace, guest.name);
         let eviction = guest.eviction(options);
-        match self
-            .call(&action, self.post_eviction(guest, &eviction))
-            .await
-        {
-            Ok(_)
-            | Err(KubernetesError::Api {
-                code: 404 | 409, ..
-            }) => Ok(None),
+        match self.call(&action, self.post_eviction(guest, &eviction)).await {
+            Ok(_) | Err(KubernetesError::Api { code: 404 | 409, .. }) => Ok(None),
             // 429: a disruption budget. 500: two budgets cover the pod, which the API cannot weigh. Others: transient.
-            Err(error @ KubernetesError::Api { .. }) if error.is_transient() => {
-                Ok(Some(words(error)))
-            }
+            Err(error @ KubernetesError::Api { .. }) if error.is_transient() => Ok(Some(words(error))),
             Err(error) => Err(error),
         }
     }
 
     /// Not by `Api::evict`: kube 5.0.0 (kube-core src/subresource.rs) writes `delete_options` where the API reads
     /// `deleteOptions`, so that the precondition would be dropped without a word.
-    async fn post_eviction(
-        &self,
-        guest: &Guest,
-        eviction: &Eviction,
-    ) -> Result<Status, kube::Error> {
-        let path = format!(
-            "/api/v1/namespaces/{}/pods/{}/eviction",
-            guest.namespace, guest.name
-        );
+    async fn post_eviction(&self, guest: &Guest, eviction: &Eviction) -> Result<Status, kube::Error> {
+        let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", guest.namespace, guest.name);
         let body = serde_json::to_vec(eviction).map_err(kube::Error::SerdeError)?;
-        let request = http::Request::post(path)
-            .header(http::header::CONTENT_TYPE, "application/json")
-            .body(body);
-        self.client
-            .request(request.map_err(kube::Error::HttpError)?)
-            .await
+        let request = http::Request::post(path).header(http::header::CONTENT_TYPE, "application/json").body(body);
+        self.client.request(request.map_err(kube::Error::HttpError)?).await
     }
 }
 
@@ -170,10 +121,7 @@ impl Guest {
             delete_options: Some(DeleteOptions {
                 grace_period_seconds: options.grace_seconds.map(i64::from),
                 // A StatefulSet may have made a new pod of the same name elsewhere.
-                preconditions: Some(Preconditions {
-                    uid: Some(self.uid.clone()),
-                    ..Preconditions::default()
-                }),
+                preconditions: Some(Preconditions { uid: Some(self.uid.clone()), ..Preconditions::default() }),
                 ..DeleteOptions::default()
             }),
         }
@@ -188,15 +136,8 @@ fn words(error: KubernetesError) -> String {
 }
 
 fn must_go(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref())
-        .unwrap_or_default();
-    let daemon = pod
-        .owner_references()
-        .iter()
-        .any(|owner| owner.kind == "DaemonSet" && owner.controller == Some(true));
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    let daemon = pod.owner_references().iter().any(|owner| owner.kind == "DaemonSet" && owner.controller == Some(true));
     let mirror = pod.annotations().contains_key(MIRROR);
     !daemon && !mirror && !matches!(phase, "Succeeded" | "Failed")
 }

@@ -153,9 +153,7 @@ impl KubernetesError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         let hint = match (self, self.kind()) {
-            (Self::Server { .. }, _) => {
-                "write the server as https://HOST:PORT; a Talos control plane listens on 6443"
-            }
+            (Self::Server { .. }, _) => "write the server as https://HOST:PORT; a Talos control plane listens on 6443",
             (_, KubernetesErrorKind::Config) => "check the kubeconfig with kubectl on this host",
             (_, KubernetesErrorKind::Unreachable) => {
                 "the Kubernetes API must be reachable from where Terraform runs, not only from the node (Tailscale?)"
@@ -163,9 +161,7 @@ impl KubernetesError {
             (_, KubernetesErrorKind::Tls) => {
                 "the kubeconfig's CA, or its server name, is not that of the API that answers"
             }
-            (_, KubernetesErrorKind::Unauthorized) => {
-                "the credentials of the kubeconfig are unknown or expired"
-            }
+            (_, KubernetesErrorKind::Unauthorized) => "the credentials of the kubeconfig are unknown or expired",
             (_, KubernetesErrorKind::Forbidden) => {
                 "the kubeconfig's user needs to get, patch and delete nodes, list pods, and create pods/eviction"
             }
@@ -187,19 +183,10 @@ impl KubernetesError {
                 reason: status.reason.clone(),
                 message: status.message.clone(),
             },
-            kube::Error::SerdeError(error) => Self::Answer {
-                action,
-                server,
-                problem: error.to_string(),
-            },
+            kube::Error::SerdeError(error) => Self::Answer { action, server, problem: error.to_string() },
             error => {
                 let (root, tls) = root(&error);
-                Self::Connection {
-                    action,
-                    server,
-                    tls,
-                    source: root.into(),
-                }
+                Self::Connection { action, server, tls, source: root.into() }
             }
         }
     }
@@ -223,17 +210,10 @@ fn root(error: &(dyn StdError + 'static)) -> (String, bool) {
 }
 
 fn count(pods: usize) -> String {
-    if pods == 1 {
-        "1 pod".to_owned()
-    } else {
-        format!("{pods} pods")
-    }
+    if pods == 1 { "1 pod".to_owned() } else { format!("{pods} pods") }
 }
 
 fn join(pods: &[BlockedPod]) -> String {
-    let shown: Vec<_> = pods
-        .iter()
-        .map(|pod| format!("{}/{} ({})", pod.namespace, pod.name, pod.reason))
-        .collect();
+    let shown: Vec<_> = pods.iter().map(|pod| format!("{}/{} ({})", pod.namespace, pod.name, pod.reason)).collect();
     shown.join(", ")
 }

@@ -69,8 +69,6 @@ impl Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cluster")
-            .field("server", &self.server)
-            .finish_non_exhaustive()
+        f.debug_struct("Cluster").field("server", &self.server).finish_non_exhaustive()
     }
 }

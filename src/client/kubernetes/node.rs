@@ -60,12 +60,7 @@ impl Cluster {
     /// # Errors
     /// As any call.
     pub async fn nodes(&self) -> Result<Vec<NodeState>, KubernetesError> {
-        let listed = self
-            .call(
-                "listing nodes",
-                self.nodes_api().list(&ListParams::default()),
-            )
-            .await?;
+        let listed = self.call("listing nodes", self.nodes_api().list(&ListParams::default())).await?;
         Ok(listed.items.into_iter().map(NodeState::from).collect())
     }
 
@@ -74,12 +69,7 @@ impl Cluster {
     /// # Errors
     /// As any call.
     pub async fn nodes_of(&self, machine: &Machine) -> Result<Vec<NodeState>, KubernetesError> {
-        Ok(self
-            .nodes()
-            .await?
-            .into_iter()
-            .filter(|node| machine.is(node))
-            .collect())
+        Ok(self.nodes().await?.into_iter().filter(|node| machine.is(node)).collect())
     }
 
     /// Keeps new pods away from a node.
@@ -105,34 +95,18 @@ impl Cluster {
     pub async fn delete_node(&self, name: &str) -> Result<bool, KubernetesError> {
         let action = format!("deleting node {name}");
         let nodes = self.nodes_api();
-        match self
-            .call(&action, nodes.delete(name, &DeleteParams::default()))
-            .await
-        {
+        match self.call(&action, nodes.delete(name, &DeleteParams::default())).await {
             Ok(_) => Ok(true),
             Err(KubernetesError::Api { code: 404, .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn set_unschedulable(
-        &self,
-        name: &str,
-        unschedulable: bool,
-    ) -> Result<(), KubernetesError> {
-        let action = format!(
-            "{} node {name}",
-            if unschedulable {
-                "cordoning"
-            } else {
-                "uncordoning"
-            }
-        );
+    async fn set_unschedulable(&self, name: &str, unschedulable: bool) -> Result<(), KubernetesError> {
+        let action = format!("{} node {name}", if unschedulable { "cordoning" } else { "uncordoning" });
         let patch = Patch::Merge(json!({ "spec": { "unschedulable": unschedulable } }));
         let (nodes, params) = (self.nodes_api(), PatchParams::default());
-        self.call(&action, nodes.patch(name, &params, &patch))
-            .await
-            .map(|_| ())
+        self.call(&action, nodes.patch(name, &params, &patch)).await.map(|_| ())
     }
 
     fn nodes_api(&self) -> Api<core::Node> {
@@ -146,9 +120,7 @@ impl Machine {
         let provider = self.provider_id.as_deref().filter(|id| !id.is_empty());
         uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&node.system_uuid))
             || provider.is_some_and(|id| node.provider_id.as_deref() == Some(id))
-            || self
-                .internal_ip
-                .is_some_and(|ip| node.internal_ips.contains(&ip))
+            || self.internal_ip.is_some_and(|ip| node.internal_ips.contains(&ip))
     }
 }
 
@@ -157,14 +129,8 @@ impl From<core::Node> for NodeState {
         let spec = node.spec.unwrap_or_default();
         let status = node.status.unwrap_or_default();
         let info = status.node_info.unwrap_or_default();
-        let ready = status
-            .conditions
-            .unwrap_or_default()
-            .into_iter()
-            .find(|condition| condition.type_ == "Ready");
-        let is_ready = ready
-            .as_ref()
-            .is_some_and(|condition| condition.status == "True");
+        let ready = status.conditions.unwrap_or_default().into_iter().find(|condition| condition.type_ == "Ready");
+        let is_ready = ready.as_ref().is_some_and(|condition| condition.status == "True");
         Self {
             name: node.metadata.name.unwrap_or_default(),
             ready: is_ready,
@@ -182,19 +148,11 @@ impl From<core::Node> for NodeState {
 
 fn because(condition: core::NodeCondition) -> String {
     let parts = [condition.reason, condition.message];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .flatten()
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     parts.join(": ")
 }
 
 fn internal_ips(addresses: Vec<core::NodeAddress>) -> Vec<IpAddr> {
-    let internal = addresses
-        .into_iter()
-        .filter(|address| address.type_ == "InternalIP");
-    internal
-        .filter_map(|address| address.address.parse().ok())
-        .collect()
+    let internal = addresses.into_iter().filter(|address| address.type_ == "InternalIP");
+    internal.filter_map(|address| address.address.parse().ok()).collect()
 }

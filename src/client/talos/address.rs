@@ -27,13 +27,8 @@ impl Address {
     /// An address from its parts; brackets around an IPv6 host are dropped.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         let host = host.into();
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        Self {
-            host: bare.map(str::to_owned).unwrap_or(host),
-            port,
-        }
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        Self { host: bare.map(str::to_owned).unwrap_or(host), port }
     }
 
     /// The host as an IP address, when it is one.
@@ -66,16 +61,9 @@ impl FromStr for Address {
         };
         let address = Self::new(host, port);
         let plausible = |host: &str| {
-            !host.is_empty()
-                && host
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+            !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
         };
-        if address.ip().is_some() || plausible(&address.host) {
-            Ok(address)
-        } else {
-            Err(wrong())
-        }
+        if address.ip().is_some() || plausible(&address.host) { Ok(address) } else { Err(wrong()) }
     }
 }
 
@@ -87,21 +75,12 @@ mod tests {
     fn an_address_reads_back_as_it_is_written() {
         for (text, host, port, shown) in [
             ("10.0.0.214", "10.0.0.214", 50000, "10.0.0.214:50000"),
-            (
-                "node.example:1234",
-                "node.example",
-                1234,
-                "node.example:1234",
-            ),
+            ("node.example:1234", "node.example", 1234, "node.example:1234"),
             ("[fd7a::1]:50001", "fd7a::1", 50001, "[fd7a::1]:50001"),
             ("fd7a::1", "fd7a::1", 50000, "[fd7a::1]:50000"),
         ] {
             let address: Address = text.parse().unwrap();
-            assert_eq!(
-                (address.host.as_str(), address.port),
-                (host, port),
-                "{text}"
-            );
+            assert_eq!((address.host.as_str(), address.port), (host, port), "{text}");
             assert_eq!(address.to_string(), shown);
         }
     }

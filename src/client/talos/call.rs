@@ -81,11 +81,7 @@ impl Node {
     ///
     /// # Errors
     /// When there is none or more than one, and when the message says that it stands for an error.
-    pub(super) fn only<M: Answered>(
-        &self,
-        method: &'static str,
-        messages: Vec<M>,
-    ) -> Result<M, TalosError> {
+    pub(super) fn only<M: Answered>(&self, method: &'static str, messages: Vec<M>) -> Result<M, TalosError> {
         let count = messages.len();
         let mut messages = messages.into_iter();
         match (messages.next(), messages.next()) {
@@ -98,58 +94,32 @@ impl Node {
     }
 
     /// A proxied call may fail inside a successful answer (Talos v1.12.2 internal/app/apid/pkg/backend/apid.go).
-    pub(super) fn no_error_in(
-        &self,
-        method: &'static str,
-        metadata: Option<&Metadata>,
-    ) -> Result<(), TalosError> {
+    pub(super) fn no_error_in(&self, method: &'static str, metadata: Option<&Metadata>) -> Result<(), TalosError> {
         let Some(metadata) = metadata.filter(|metadata| !metadata.error.is_empty()) else {
             return Ok(());
         };
-        let code = metadata
-            .status
-            .as_ref()
-            .map_or(Code::Unknown, |status| Code::from(status.code));
+        let code = metadata.status.as_ref().map_or(Code::Unknown, |status| Code::from(status.code));
         Err(self.answered(method, code, &metadata.error))
     }
 
     pub(super) fn late(&self, method: &'static str, within: Duration) -> TalosError {
-        TalosError::Deadline {
-            method,
-            address: self.address.clone(),
-            within,
-        }
+        TalosError::Deadline { method, address: self.address.clone(), within }
     }
 
     pub(super) fn nonsense(&self, method: &'static str, problem: impl Into<String>) -> TalosError {
-        TalosError::Answer {
-            method,
-            address: self.address.clone(),
-            problem: problem.into(),
-        }
+        TalosError::Answer { method, address: self.address.clone(), problem: problem.into() }
     }
 
     /// The typed error behind a status: what the node said, or what became of the connection.
-    pub(super) fn failed(
-        &self,
-        method: &'static str,
-        within: Duration,
-        status: &Status,
-    ) -> TalosError {
+    pub(super) fn failed(&self, method: &'static str, within: Duration, status: &Status) -> TalosError {
         // Only a status that tonic made up itself has a source; one from the node is just code and message.
         let Some(cause) = status.source() else {
             return self.answered(method, status.code(), status.message());
         };
         if let Progress::Failed(error) = self.link.observer.now() {
-            let failure = self
-                .link
-                .handshake
-                .failure(dial::again(&error), &self.address.host);
+            let failure = self.link.handshake.failure(dial::again(&error), &self.address.host);
             if !matches!(failure, TlsFailure::Broken(_) | TlsFailure::Closed) {
-                return TalosError::Tls {
-                    address: self.address.clone(),
-                    source: failure,
-                };
+                return TalosError::Tls { address: self.address.clone(), source: failure };
             }
         }
         match status.code() {
@@ -163,12 +133,7 @@ impl Node {
     }
 
     fn answered(&self, method: &'static str, code: Code, message: &str) -> TalosError {
-        TalosError::Rpc {
-            method,
-            address: self.address.clone(),
-            code,
-            message: without_quotes(message),
-        }
+        TalosError::Rpc { method, address: self.address.clone(), code, message: without_quotes(message) }
     }
 }
 
@@ -249,24 +214,14 @@ mod tests {
     fn a_quoted_configuration_is_cut_out_of_a_message() {
         let message = "this config change can't be applied in immediate mode\ndiff: --- a\n+++ b\n-    token: abc.def\n     - tskey-auth-1\n     ca:\n";
         let shown = without_quotes(message);
-        assert!(
-            !shown.contains("abc.def") && !shown.contains("tskey"),
-            "{shown}"
-        );
-        assert!(
-            shown.starts_with("this config change can't be applied in immediate mode\n"),
-            "{shown}"
-        );
-        assert!(
-            shown.contains("token: …") && shown.contains("     ca:"),
-            "{shown}"
-        );
+        assert!(!shown.contains("abc.def") && !shown.contains("tskey"), "{shown}");
+        assert!(shown.starts_with("this config change can't be applied in immediate mode\n"), "{shown}");
+        assert!(shown.contains("token: …") && shown.contains("     ca:"), "{shown}");
     }
 
     #[test]
     fn validation_errors_stay_readable() {
-        let message =
-            "configuration validation failed: 1 error occurred:\n\t* machine type is required\n\n";
+        let message = "configuration validation failed: 1 error occurred:\n\t* machine type is required\n\n";
         assert_eq!(
             without_quotes(message),
             "configuration validation failed: 1 error occurred:\n\t* machine type is required\n"

@@ -64,21 +64,10 @@ struct Attempt<'a> {
 }
 
 /// Opens a channel: name, TCP, TLS, first sign of life.
-pub(super) async fn dial(
-    address: &Address,
-    trust: &Trust,
-    within: Duration,
-) -> Result<Dialled, TalosError> {
-    let handshake = Handshake::new(trust).map_err(|source| TalosError::Credentials {
-        address: address.clone(),
-        source,
-    })?;
-    let attempt = Attempt {
-        address,
-        handshake,
-        within,
-        end: Instant::now() + within,
-    };
+pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> Result<Dialled, TalosError> {
+    let handshake =
+        Handshake::new(trust).map_err(|source| TalosError::Credentials { address: address.clone(), source })?;
+    let attempt = Attempt { address, handshake, within, end: Instant::now() + within };
     let tls = attempt.tls().await?;
     let (channel, observer) = attempt.http2(tls).await?;
     let server = attempt.handshake.seen();
@@ -134,18 +123,11 @@ impl Attempt<'_> {
     }
 
     fn late(&self, step: &'static str) -> TalosError {
-        TalosError::ConnectTimeout {
-            address: self.address.clone(),
-            step,
-            within: self.within,
-        }
+        TalosError::ConnectTimeout { address: self.address.clone(), step, within: self.within }
     }
 
     fn failed(&self, source: TlsFailure) -> TalosError {
-        TalosError::Tls {
-            address: self.address.clone(),
-            source,
-        }
+        TalosError::Tls { address: self.address.clone(), source }
     }
 
     fn broken(&self, error: io::Error) -> TalosError {
@@ -155,9 +137,7 @@ impl Attempt<'_> {
 
 /// The same error once more: `io::Error` cannot be cloned, its TLS cause can.
 pub(super) fn again(error: &io::Error) -> io::Error {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(tls) => io::Error::new(error.kind(), tls.clone()),
         None => io::Error::new(error.kind(), error.to_string()),
@@ -177,33 +157,19 @@ fn server_name(address: &Address) -> Result<ServerName<'static>, TalosError> {
 async fn connect_tcp(address: &Address, within: Duration) -> Result<TcpStream, TalosError> {
     let found: Vec<SocketAddr> = lookup_host((address.host.as_str(), address.port))
         .await
-        .map_err(|source| TalosError::Resolving {
-            address: address.clone(),
-            source,
-        })?
+        .map_err(|source| TalosError::Resolving { address: address.clone(), source })?
         .collect();
     // A name with a dead first address must leave time for the others.
     let share = within / u32::try_from(found.len().max(1)).unwrap_or(u32::MAX);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for candidate in found {
-        match timeout(share, TcpStream::connect(candidate))
-            .await
-            .map(|tried| tried.and_then(keep_alive))
-        {
+        match timeout(share, TcpStream::connect(candidate)).await.map(|tried| tried.and_then(keep_alive)) {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
-            Err(_) => {
-                last = io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("no answer within {share:?}"),
-                )
-            }
+            Err(_) => last = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {share:?}")),
         }
     }
-    Err(TalosError::Connecting {
-        address: address.clone(),
-        source: last,
-    })
+    Err(TalosError::Connecting { address: address.clone(), source: last })
 }
 
 /// Half-open connections (a node that rebooted or lost power) are found by TCP itself, within half a minute, and not
@@ -213,9 +179,7 @@ async fn connect_tcp(address: &Address, within: Duration) -> Result<TcpStream, T
 /// kills every quiet call after 40 s, such as the Upgrade that answers when the image is pulled.
 fn keep_alive(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     #[cfg(not(windows))]
     let keepalive = keepalive.with_retries(KEEPALIVE_PROBES);
     let socket = SockRef::from(&stream);
@@ -236,27 +200,14 @@ fn named(failure: TlsFailure, banner: Option<String>) -> TlsFailure {
 }
 
 async fn open_http2(address: &Address, session: Session) -> Result<Channel, TalosError> {
-    let failed = |source| TalosError::Http2 {
-        address: address.clone(),
-        source,
-    };
+    let failed = |source| TalosError::Http2 { address: address.clone(), source };
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
         .map_err(|error| failed(error.into()))?
         // The name the node sees; TLS itself is already done, which the scheme above says to tonic.
-        .origin(
-            format!("https://{address}")
-                .parse()
-                .map_err(|error: http::uri::InvalidUri| failed(error.into()))?,
-        )
-        .user_agent(concat!(
-            "terraform-provider-talosoci/",
-            env!("CARGO_PKG_VERSION")
-        ))
+        .origin(format!("https://{address}").parse().map_err(|error: http::uri::InvalidUri| failed(error.into()))?)
+        .user_agent(concat!("terraform-provider-talosoci/", env!("CARGO_PKG_VERSION")))
         .map_err(|error| failed(error.into()))?;
-    endpoint
-        .connect_with_connector(Once(Some(session)))
-        .await
-        .map_err(|error| failed(error.into()))
+    endpoint.connect_with_connector(Once(Some(session))).await.map_err(|error| failed(error.into()))
 }
 
 impl tower_service::Service<Uri> for Once {
@@ -283,26 +234,15 @@ mod tests {
     async fn a_connection_is_watched_by_tcp_itself() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
-        let stream = connect_tcp(&address, Duration::from_secs(10))
-            .await
-            .unwrap();
+        let stream = connect_tcp(&address, Duration::from_secs(10)).await.unwrap();
         assert!(stream.nodelay().unwrap());
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
         #[cfg(target_os = "linux")]
         {
-            assert_eq!(
-                socket.tcp_keepalive_time().unwrap(),
-                Duration::from_secs(10)
-            );
-            assert_eq!(
-                socket.tcp_keepalive_interval().unwrap(),
-                Duration::from_secs(5)
-            );
-            assert_eq!(
-                socket.tcp_user_timeout().unwrap(),
-                Some(Duration::from_secs(20))
-            );
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(10));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(5));
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(20)));
         }
     }
 }

@@ -176,11 +176,7 @@ impl TalosError {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Connecting { source, .. }
-                if source.kind() == io::ErrorKind::ConnectionRefused =>
-            {
-                ErrorKind::Refused
-            }
+            Self::Connecting { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
             Self::Resolving { .. }
             | Self::Connecting { .. }
             | Self::ConnectTimeout { .. }
@@ -214,10 +210,7 @@ impl TalosError {
                 Code::FailedPrecondition => message.contains("rebooting"),
                 _ => false,
             },
-            Self::Credentials { .. }
-            | Self::Answer { .. }
-            | Self::Resource { .. }
-            | Self::Installer { .. } => false,
+            Self::Credentials { .. } | Self::Answer { .. } | Self::Resource { .. } | Self::Installer { .. } => false,
         }
     }
 
@@ -225,18 +218,11 @@ impl TalosError {
     /// internal/app/machined/internal/server/v1alpha1/v1alpha1_server.go, the preconditions of Bootstrap and of
     /// parallel calls): repeating is right while the node makes progress, and only then.
     pub fn is_not_ready_yet(&self) -> bool {
-        const PHRASES: [&str; 4] = [
-            "not available yet",
-            "not in sync yet",
-            "already in progress",
-            "rebooting",
-        ];
+        const PHRASES: [&str; 4] = ["not available yet", "not in sync yet", "already in progress", "rebooting"];
         match self {
-            Self::Rpc {
-                code: Code::FailedPrecondition,
-                message,
-                ..
-            } => PHRASES.iter().any(|phrase| message.contains(phrase)),
+            Self::Rpc { code: Code::FailedPrecondition, message, .. } => {
+                PHRASES.iter().any(|phrase| message.contains(phrase))
+            }
             _ => false,
         }
     }
@@ -249,10 +235,7 @@ impl TalosError {
                 | Self::Silent { .. }
                 | Self::Deadline { .. }
                 | Self::Answer { .. }
-                | Self::Rpc {
-                    code: Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled,
-                    ..
-                }
+                | Self::Rpc { code: Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled, .. }
         )
     }
 
@@ -270,9 +253,9 @@ impl TalosError {
                 "check that the security list and the network security groups let this host reach TCP 50000, and that \
                  the instance is running",
             ),
-            (Self::Credentials { .. }, _) => port(
-                "give client credentials as talosctl writes them: PEM certificates and an Ed25519 key of one pair",
-            ),
+            (Self::Credentials { .. }, _) => {
+                port("give client credentials as talosctl writes them: PEM certificates and an Ed25519 key of one pair")
+            }
             (_, ErrorKind::Rpc(code)) => rpc_hints(code),
             _ => Vec::new(),
         }
@@ -282,12 +265,10 @@ impl TalosError {
 fn kind_of_tls(failure: &TlsFailure) -> ErrorKind {
     match failure {
         TlsFailure::Broken(_) | TlsFailure::Closed => ErrorKind::Unreachable,
-        TlsFailure::NotTls { .. } | TlsFailure::NoHttp2 | TlsFailure::Protocol(_) => {
-            ErrorKind::NotTls
+        TlsFailure::NotTls { .. } | TlsFailure::NoHttp2 | TlsFailure::Protocol(_) => ErrorKind::NotTls,
+        TlsFailure::UntrustedServer { .. } | TlsFailure::PinMismatch { .. } | TlsFailure::BadCertificate(_) => {
+            ErrorKind::UntrustedServer
         }
-        TlsFailure::UntrustedServer { .. }
-        | TlsFailure::PinMismatch { .. }
-        | TlsFailure::BadCertificate(_) => ErrorKind::UntrustedServer,
         TlsFailure::WrongName { .. } => ErrorKind::WrongName,
         TlsFailure::Expired { .. } | TlsFailure::NotYetValid { .. } => ErrorKind::CertificateTime,
         TlsFailure::ClientCertificateRejected { .. } => ErrorKind::ClientCertificateRejected,
@@ -299,9 +280,7 @@ fn rpc_hints(code: Code) -> Vec<String> {
         Code::PermissionDenied => {
             "the client certificate lacks the role for this call (os:admin), or the node is in maintenance mode"
         }
-        Code::Unimplemented => {
-            "the node is in another mode (maintenance, worker) or runs another Talos version"
-        }
+        Code::Unimplemented => "the node is in another mode (maintenance, worker) or runs another Talos version",
         Code::InvalidArgument => "the node refuses the request itself; repeating it will not help",
         Code::DeadlineExceeded => "the node is reachable but slow; it may have done what was asked",
         _ => return Vec::new(),

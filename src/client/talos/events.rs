@@ -92,11 +92,7 @@ impl Node {
     ///
     /// # Errors
     /// As any call.
-    pub async fn events(
-        &self,
-        which: &Events,
-        within: std::time::Duration,
-    ) -> Result<EventStream, TalosError> {
+    pub async fn events(&self, which: &Events, within: std::time::Duration) -> Result<EventStream, TalosError> {
         let message = machine::EventsRequest {
             tail_events: which.past,
             with_actor_id: which.actor.clone().unwrap_or_default(),
@@ -104,15 +100,8 @@ impl Node {
         };
         let end = Instant::now() + within;
         let mut client = self.machine_service();
-        let stream = self
-            .call(METHOD, within, client.events(request(message, within)))
-            .await?;
-        Ok(EventStream {
-            node: self.clone(),
-            stream,
-            end,
-            within,
-        })
+        let stream = self.call(METHOD, within, client.events(request(message, within))).await?;
+        Ok(EventStream { node: self.clone(), stream, end, within })
     }
 }
 
@@ -123,9 +112,7 @@ impl EventStream {
     /// `Deadline` when the time is up; `Disconnected` when the connection is lost, also a way to go down.
     pub async fn next(&mut self) -> Result<Option<Event>, TalosError> {
         loop {
-            let next = self
-                .node
-                .next(METHOD, self.within, self.end, &mut self.stream);
+            let next = self.node.next(METHOD, self.within, self.end, &mut self.stream);
             let Some(event) = self.node.while_alive(METHOD, next).await? else {
                 return Ok(None);
             };
@@ -134,14 +121,9 @@ impl EventStream {
             let Some(data) = event.data.filter(|data| !data.type_url.is_empty()) else {
                 continue;
             };
-            let name = data
-                .type_url
-                .strip_prefix(TYPE_PREFIX)
-                .unwrap_or(&data.type_url);
+            let name = data.type_url.strip_prefix(TYPE_PREFIX).unwrap_or(&data.type_url);
             let event = decode(name, &data.value);
-            return event
-                .map(Some)
-                .map_err(|error| self.node.nonsense(METHOD, format!("{name}: {error}")));
+            return event.map(Some).map_err(|error| self.node.nonsense(METHOD, format!("{name}: {error}")));
         }
     }
 }
@@ -150,10 +132,7 @@ fn decode(name: &str, value: &[u8]) -> Result<Event, prost::DecodeError> {
     Ok(match name {
         "machine.SequenceEvent" => {
             let event = machine::SequenceEvent::decode(value)?;
-            Event::Sequence {
-                action: sequence_action(&event),
-                name: event.sequence,
-            }
+            Event::Sequence { action: sequence_action(&event), name: event.sequence }
         }
         "machine.PhaseEvent" => {
             let event = machine::PhaseEvent::decode(value)?;
@@ -169,9 +148,7 @@ fn decode(name: &str, value: &[u8]) -> Result<Event, prost::DecodeError> {
                 name: event.task,
             }
         }
-        "machine.MachineStatusEvent" => {
-            Event::Status(status(&machine::MachineStatusEvent::decode(value)?))
-        }
+        "machine.MachineStatusEvent" => Event::Status(status(&machine::MachineStatusEvent::decode(value)?)),
         other => Event::Other(other.to_owned()),
     })
 }
@@ -193,11 +170,7 @@ fn sequence_action(event: &machine::SequenceEvent) -> SequenceAction {
 }
 
 fn step_action(stop: bool) -> StepAction {
-    if stop {
-        StepAction::Stop
-    } else {
-        StepAction::Start
-    }
+    if stop { StepAction::Stop } else { StepAction::Start }
 }
 
 fn status(event: &machine::MachineStatusEvent) -> MachineStatus {
@@ -218,17 +191,8 @@ fn status(event: &machine::MachineStatusEvent) -> MachineStatus {
     let unmet = status
         .unmet_conditions
         .into_iter()
-        .map(|condition| UnmetCondition {
-            name: condition.name,
-            reason: condition.reason,
-        });
-    MachineStatus {
-        stage,
-        status: Readiness {
-            ready: status.ready,
-            unmet_conditions: unmet.collect(),
-        },
-    }
+        .map(|condition| UnmetCondition { name: condition.name, reason: condition.reason });
+    MachineStatus { stage, status: Readiness { ready: status.ready, unmet_conditions: unmet.collect() } }
 }
 
 const METHOD: &str = "Events";

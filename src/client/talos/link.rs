@@ -53,10 +53,7 @@ impl Banner {
         if matches!(bytes.first(), None | Some(20..=23)) {
             return None;
         }
-        let first_line = bytes
-            .split(|byte| matches!(byte, b'\r' | b'\n'))
-            .next()
-            .unwrap_or_default();
+        let first_line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let shown = first_line.iter().map(|byte| match byte {
             0x20..=0x7e => char::from(*byte),
             _ => '.',
@@ -68,10 +65,7 @@ impl Banner {
 impl<S> Sniffed<S> {
     pub(super) fn new(inner: S) -> (Self, Banner) {
         let banner = Banner::default();
-        let sniffed = Self {
-            inner,
-            banner: banner.clone(),
-        };
+        let sniffed = Self { inner, banner: banner.clone() };
         (sniffed, banner)
     }
 }
@@ -79,11 +73,7 @@ impl<S> Sniffed<S> {
 impl Observer {
     /// Waits for the first byte, the end or an error, whichever comes first.
     pub(super) async fn first_sign(&mut self) -> Progress {
-        match self
-            .0
-            .wait_for(|progress| !matches!(progress, Progress::Quiet))
-            .await
-        {
+        match self.0.wait_for(|progress| !matches!(progress, Progress::Quiet)).await {
             Ok(progress) => progress.clone(),
             // The stream was dropped before anything came: the HTTP/2 layer gave up on it.
             Err(_) => Progress::Ended,
@@ -131,11 +121,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Sniffed<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let mut kept = self.banner.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,11 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Sniffed<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Sniffed<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
@@ -164,11 +146,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Sniffed<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
@@ -186,11 +164,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // A failing write is not recorded: the alert that explains it is still to be read.
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }

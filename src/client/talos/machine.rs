@@ -159,12 +159,7 @@ impl Node {
     /// # Errors
     /// `Rpc(InvalidArgument)` when the node refuses it. After [`TalosError::may_have_taken_effect`] errors look at the
     /// node before sending it again.
-    pub async fn apply_configuration(
-        &self,
-        yaml: &str,
-        mode: ApplyMode,
-        dry_run: bool,
-    ) -> Result<Applied, TalosError> {
+    pub async fn apply_configuration(&self, yaml: &str, mode: ApplyMode, dry_run: bool) -> Result<Applied, TalosError> {
         const METHOD: &str = "ApplyConfiguration";
         let message = machine::ApplyConfigurationRequest {
             data: yaml.as_bytes().to_vec().into(),
@@ -194,14 +189,9 @@ impl Node {
         let mut client = self.machine_service();
         let call = client.bootstrap(request(machine::BootstrapRequest::default(), self.within));
         match self.call(METHOD, self.within, call).await {
-            Ok(answer) => self
-                .only(METHOD, answer.messages)
-                .map(|_| Bootstrapped::Started),
+            Ok(answer) => self.only(METHOD, answer.messages).map(|_| Bootstrapped::Started),
             // "etcd data directory is not empty".
-            Err(TalosError::Rpc {
-                code: Code::AlreadyExists,
-                ..
-            }) => Ok(Bootstrapped::Already),
+            Err(TalosError::Rpc { code: Code::AlreadyExists, .. }) => Ok(Bootstrapped::Already),
             Err(error) => Err(error),
         }
     }
@@ -218,13 +208,8 @@ impl Node {
             RebootMode::Force => machine::reboot_request::Mode::Force,
         };
         let mut client = self.machine_service();
-        let call = client.reboot(request(
-            machine::RebootRequest { mode: mode.into() },
-            self.within,
-        ));
-        Ok(self
-            .only(METHOD, self.call(METHOD, self.within, call).await?.messages)?
-            .actor_id)
+        let call = client.reboot(request(machine::RebootRequest { mode: mode.into() }, self.within));
+        Ok(self.only(METHOD, self.call(METHOD, self.within, call).await?.messages)?.actor_id)
     }
 
     /// Wipes partitions and returns the id of the sequence, for [`Node::events`].
@@ -233,23 +218,14 @@ impl Node {
     /// `Answer` without a call when the options name nothing to wipe; else as any call.
     pub async fn reset(&self, options: &ResetOptions) -> Result<String, TalosError> {
         const METHOD: &str = "Reset";
-        let wiped = [
-            ("STATE", options.wipe_state),
-            ("EPHEMERAL", options.wipe_ephemeral),
-        ];
+        let wiped = [("STATE", options.wipe_state), ("EPHEMERAL", options.wipe_ephemeral)];
         let partitions: Vec<_> = wiped
             .into_iter()
             .filter(|(_, wipe)| *wipe)
-            .map(|(label, wipe)| machine::ResetPartitionSpec {
-                label: label.to_owned(),
-                wipe,
-            })
+            .map(|(label, wipe)| machine::ResetPartitionSpec { label: label.to_owned(), wipe })
             .collect();
         if partitions.is_empty() {
-            return Err(self.nonsense(
-                METHOD,
-                "not sent: with no partition named the node would wipe its whole disk",
-            ));
+            return Err(self.nonsense(METHOD, "not sent: with no partition named the node would wipe its whole disk"));
         }
         let message = machine::ResetRequest {
             graceful: options.graceful,
@@ -260,9 +236,7 @@ impl Node {
         };
         let mut client = self.machine_service();
         let call = client.reset(request(message, self.within));
-        Ok(self
-            .only(METHOD, self.call(METHOD, self.within, call).await?.messages)?
-            .actor_id)
+        Ok(self.only(METHOD, self.call(METHOD, self.within, call).await?.messages)?.actor_id)
     }
 
     /// Powers the node off.
@@ -272,13 +246,8 @@ impl Node {
     pub async fn shutdown(&self) -> Result<String, TalosError> {
         const METHOD: &str = "Shutdown";
         let mut client = self.machine_service();
-        let call = client.shutdown(request(
-            machine::ShutdownRequest { force: false },
-            self.within,
-        ));
-        Ok(self
-            .only(METHOD, self.call(METHOD, self.within, call).await?.messages)?
-            .actor_id)
+        let call = client.shutdown(request(machine::ShutdownRequest { force: false }, self.within));
+        Ok(self.only(METHOD, self.call(METHOD, self.within, call).await?.messages)?.actor_id)
     }
 
     /// Version and platform. Not in maintenance mode of Talos 1.12: see [`Node::version_resource`].
@@ -288,24 +257,13 @@ impl Node {
     pub async fn version(&self) -> Result<VersionInfo, TalosError> {
         const METHOD: &str = "Version";
         let mut client = self.machine_service();
-        let answer = self
-            .call(
-                METHOD,
-                self.within,
-                client.version(request((), self.within)),
-            )
-            .await?;
+        let answer = self.call(METHOD, self.within, client.version(request((), self.within))).await?;
         let answer = self.only(METHOD, answer.messages)?;
-        let version = answer
-            .version
-            .ok_or_else(|| self.nonsense(METHOD, "the answer has no version"))?;
+        let version = answer.version.ok_or_else(|| self.nonsense(METHOD, "the answer has no version"))?;
         Ok(VersionInfo {
             tag: version.tag,
             arch: version.arch,
-            platform: answer.platform.map(|platform| PlatformInfo {
-                name: platform.name,
-                mode: platform.mode,
-            }),
+            platform: answer.platform.map(|platform| PlatformInfo { name: platform.name, mode: platform.mode }),
         })
     }
 
@@ -316,13 +274,7 @@ impl Node {
     pub async fn services(&self) -> Result<Vec<Service>, TalosError> {
         const METHOD: &str = "ServiceList";
         let mut client = self.machine_service();
-        let answer = self
-            .call(
-                METHOD,
-                self.within,
-                client.service_list(request((), self.within)),
-            )
-            .await?;
+        let answer = self.call(METHOD, self.within, client.service_list(request((), self.within))).await?;
         let list = self.only(METHOD, answer.messages)?;
         Ok(list.services.into_iter().map(Service::from).collect())
     }
@@ -335,22 +287,12 @@ impl Node {
         const METHOD: &str = "EtcdMemberList";
         let mut client = self.machine_service();
         let message = machine::EtcdMemberListRequest { query_local: true };
-        let answer = self
-            .call(
-                METHOD,
-                self.within,
-                client.etcd_member_list(request(message, self.within)),
-            )
-            .await?;
+        let answer = self.call(METHOD, self.within, client.etcd_member_list(request(message, self.within))).await?;
         let list = self.only(METHOD, answer.messages)?;
         Ok(list
             .members
             .into_iter()
-            .map(|member| EtcdMember {
-                id: member.id,
-                hostname: member.hostname,
-                is_learner: member.is_learner,
-            })
+            .map(|member| EtcdMember { id: member.id, hostname: member.hostname, is_learner: member.is_learner })
             .collect())
     }
 
@@ -361,9 +303,7 @@ impl Node {
     pub async fn boot_id(&self) -> Result<BootId, TalosError> {
         match self.read_file(BOOT_ID_FILE, 128).await {
             Ok(bytes) => {
-                return Ok(BootId::Kernel(
-                    String::from_utf8_lossy(&bytes).trim().to_owned(),
-                ));
+                return Ok(BootId::Kernel(String::from_utf8_lossy(&bytes).trim().to_owned()));
             }
             Err(error) if not_for_us(&error) => {}
             Err(error) => return Err(error),
@@ -376,28 +316,14 @@ impl Node {
         }
         const METHOD: &str = "SystemStat";
         let mut client = self.machine_service();
-        let answer = self
-            .call(
-                METHOD,
-                self.within,
-                client.system_stat(request((), self.within)),
-            )
-            .await?;
-        Ok(BootId::StartedAt(
-            self.only(METHOD, answer.messages)?.boot_time,
-        ))
+        let answer = self.call(METHOD, self.within, client.system_stat(request((), self.within))).await?;
+        Ok(BootId::StartedAt(self.only(METHOD, answer.messages)?.boot_time))
     }
 }
 
 /// Readers may not read files, and older versions do not know newer resources.
 fn not_for_us(error: &TalosError) -> bool {
-    matches!(
-        error,
-        TalosError::Rpc {
-            code: Code::PermissionDenied | Code::Unimplemented,
-            ..
-        }
-    )
+    matches!(error, TalosError::Rpc { code: Code::PermissionDenied | Code::Unimplemented, .. })
 }
 
 impl BootId {
@@ -438,11 +364,7 @@ impl ApplyMode {
 impl Service {
     /// Whether it runs and no health check says otherwise.
     pub fn is_up(&self) -> bool {
-        self.state == "Running"
-            && self
-                .health
-                .as_ref()
-                .is_none_or(|health| health.unknown || health.healthy)
+        self.state == "Running" && self.health.as_ref().is_none_or(|health| health.unknown || health.healthy)
     }
 
     /// Its latest message.
@@ -464,11 +386,7 @@ impl From<machine::ServiceInfo> for Service {
             }),
             messages: messages
                 .into_iter()
-                .map(|event| ServiceMessage {
-                    text: event.msg,
-                    state: event.state,
-                    at: event.ts.and_then(moment),
-                })
+                .map(|event| ServiceMessage { text: event.msg, state: event.state, at: event.ts.and_then(moment) })
                 .collect(),
         }
     }

@@ -40,14 +40,14 @@ pub use detect::{Answer, Candidate, Detected, detect};
 pub use error::{ErrorKind, TalosError};
 pub use events::{Event, EventStream, Events, SequenceAction, StepAction};
 pub use machine::{
-    Applied, ApplyMode, BootId, Bootstrapped, EtcdMember, PlatformInfo, RebootMode, ResetOptions,
-    Service, ServiceHealth, ServiceMessage, VersionInfo,
+    Applied, ApplyMode, BootId, Bootstrapped, EtcdMember, PlatformInfo, RebootMode, ResetOptions, Service,
+    ServiceHealth, ServiceMessage, VersionInfo,
 };
 pub use maintenance::Maintenance;
 pub use resources::{
-    AddressStatus, ConfigSource, Disk, Extension, Extensions, HostnameStatus, KubernetesNode,
-    MachineKind, MachineStatus, NodeAddresses, Nodename, PlatformMetadata, Readiness,
-    ServiceStatus, Stage, SystemDisk, SystemInformation, TimeStatus, UnmetCondition,
+    AddressStatus, ConfigSource, Disk, Extension, Extensions, HostnameStatus, KubernetesNode, MachineKind,
+    MachineStatus, NodeAddresses, Nodename, PlatformMetadata, Readiness, ServiceStatus, Stage, SystemDisk,
+    SystemInformation, TimeStatus, UnmetCondition,
 };
 pub use state::Resource;
 pub use stream::{LogSource, Text};
@@ -94,26 +94,13 @@ impl Node {
     ///
     /// # Errors
     /// Every cause has its own [`ErrorKind`]; nothing is retried.
-    pub async fn connect(
-        address: &Address,
-        trust: &Trust,
-        deadline: Duration,
-    ) -> Result<Self, TalosError> {
-        let Dialled {
-            channel,
-            observer,
-            handshake,
-            server,
-        } = dial::dial(address, trust, deadline).await?;
+    pub async fn connect(address: &Address, trust: &Trust, deadline: Duration) -> Result<Self, TalosError> {
+        let Dialled { channel, observer, handshake, server } = dial::dial(address, trust, deadline).await?;
         tracing::debug!(%address, fingerprint = server.fingerprint, "connected to the Talos API");
         Ok(Self {
             address: address.clone(),
             channel,
-            link: Arc::new(Link {
-                observer,
-                handshake,
-                server,
-            }),
+            link: Arc::new(Link { observer, handshake, server }),
             within: CALL_DEADLINE,
             pulse: Pulse::default(),
         })
@@ -122,10 +109,7 @@ impl Node {
     /// The same connection with another deadline for each ordinary call.
     #[must_use]
     pub fn within(&self, deadline: Duration) -> Self {
-        Self {
-            within: deadline,
-            ..self.clone()
-        }
+        Self { within: deadline, ..self.clone() }
     }
 
     /// The address that was dialled.
@@ -141,8 +125,6 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Node").field("address", &self.address).finish_non_exhaustive()
     }
 }

@@ -22,10 +22,7 @@ const MISSES: u32 = 3;
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self {
-            every: Duration::from_secs(10),
-            within: Duration::from_secs(5),
-        }
+        Self { every: Duration::from_secs(10), within: Duration::from_secs(5) }
     }
 }
 
@@ -66,8 +63,5 @@ impl Node {
 }
 
 fn is_silence(error: &TalosError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unreachable | ErrorKind::Rpc(Code::DeadlineExceeded)
-    )
+    matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Rpc(Code::DeadlineExceeded))
 }

@@ -319,9 +319,7 @@ impl Extensions {
 
     /// The real extensions: without the Factory's marker and without the module index that Talos adds.
     pub fn real(&self) -> impl Iterator<Item = &Extension> {
-        self.0
-            .iter()
-            .filter(|extension| ![SCHEMATIC, MODULE_INDEX].contains(&extension.name.as_str()))
+        self.0.iter().filter(|extension| ![SCHEMATIC, MODULE_INDEX].contains(&extension.name.as_str()))
     }
 }
 
@@ -389,17 +387,12 @@ impl MachineStatus {
 }
 
 fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(D::Error::custom)
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts: Vec<String> = super::state::or_default(deserializer)?;
-    texts
-        .iter()
-        .map(|text| text.parse().map_err(D::Error::custom))
-        .collect()
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 macro_rules! resource {

@@ -10,10 +10,9 @@ use crate::wire::cosi;
 
 use super::call::request;
 use super::resources::{
-    AddressStatus, CmdlineSpec, ConfigSource, ConfigSpec, Disk, ExtensionSpec, Extensions,
-    HostnameStatus, KubernetesNode, MachineKind, MachineStatus, NodeAddresses, Nodename,
-    PlatformMetadata, ServiceConfigSpec, ServiceStatus, SystemDisk, SystemInformation, TimeStatus,
-    VersionSpec,
+    AddressStatus, CmdlineSpec, ConfigSource, ConfigSpec, Disk, ExtensionSpec, Extensions, HostnameStatus,
+    KubernetesNode, MachineKind, MachineStatus, NodeAddresses, Nodename, PlatformMetadata, ServiceConfigSpec,
+    ServiceStatus, SystemDisk, SystemInformation, TimeStatus, VersionSpec,
 };
 use super::{Node, TalosError};
 
@@ -34,10 +33,7 @@ impl Node {
     /// # Errors
     /// As any call; `Resource` when it does not read.
     pub async fn resource<R: Resource>(&self, id: &str) -> Result<Option<R>, TalosError> {
-        self.spec(R::NAMESPACE, R::TYPE, id)
-            .await?
-            .map(|spec| self.read(R::TYPE, id, &spec))
-            .transpose()
+        self.spec(R::NAMESPACE, R::TYPE, id).await?.map(|spec| self.read(R::TYPE, id, &spec)).transpose()
     }
 
     /// All resources of a kind, with their ids.
@@ -46,11 +42,8 @@ impl Node {
     /// As any call; `Resource` when one does not read.
     pub async fn resources<R: Resource>(&self) -> Result<Vec<(String, R)>, TalosError> {
         const METHOD: &str = "State.List";
-        let message = cosi::ListRequest {
-            namespace: R::NAMESPACE.to_owned(),
-            r#type: R::TYPE.to_owned(),
-            options: None,
-        };
+        let message =
+            cosi::ListRequest { namespace: R::NAMESPACE.to_owned(), r#type: R::TYPE.to_owned(), options: None };
         let end = Instant::now() + self.within;
         let mut client = self.state_service();
         let call = client.list(request(message, self.within));
@@ -61,18 +54,12 @@ impl Node {
                 return Ok(found);
             };
             let resource = item.resource.unwrap_or_default();
-            let id = resource
-                .metadata
-                .map(|metadata| metadata.id)
-                .unwrap_or_default();
+            let id = resource.metadata.map(|metadata| metadata.id).unwrap_or_default();
             let Some(spec) = resource.spec else { continue };
             let value = self.read(R::TYPE, &id, &spec)?;
             found.push((id, value));
             if found.len() > MAX_LISTED {
-                return Err(self.nonsense(
-                    METHOD,
-                    format!("more than {MAX_LISTED} resources of type {}", R::TYPE),
-                ));
+                return Err(self.nonsense(METHOD, format!("more than {MAX_LISTED} resources of type {}", R::TYPE)));
             }
         }
     }
@@ -91,9 +78,7 @@ impl Node {
     /// As any call.
     pub async fn extensions(&self) -> Result<Extensions, TalosError> {
         let listed = self.resources::<ExtensionSpec>().await?;
-        Ok(Extensions::from_specs(
-            listed.into_iter().map(|(_, spec)| spec),
-        ))
+        Ok(Extensions::from_specs(listed.into_iter().map(|(_, spec)| spec)))
     }
 
     /// The running version, `v1.12.2`; unlike [`Node::version`] it answers in every mode of every version.
@@ -108,28 +93,18 @@ impl Node {
     ///
     /// # Errors
     /// As any call.
-    pub async fn machine_config(
-        &self,
-        source: ConfigSource,
-    ) -> Result<Option<Secret<String>>, TalosError> {
+    pub async fn machine_config(&self, source: ConfigSource) -> Result<Option<Secret<String>>, TalosError> {
         let id = match source {
             ConfigSource::Active => "v1alpha1",
             ConfigSource::Persistent => "persistent",
         };
-        let Some(spec) = self
-            .spec(ConfigSpec::NAMESPACE, ConfigSpec::TYPE, id)
-            .await?
-        else {
+        let Some(spec) = self.spec(ConfigSpec::NAMESPACE, ConfigSpec::TYPE, id).await? else {
             return Ok(None);
         };
         // Not through `read`: what its error says may quote the configuration.
         match serde_saphyr::from_str::<ConfigSpec>(&spec.yaml_spec) {
             Ok(ConfigSpec(yaml)) => Ok(Some(Secret::new(yaml))),
-            Err(_) => Err(self.unreadable(
-                ConfigSpec::TYPE,
-                id,
-                "the spec is not one YAML string".to_owned(),
-            )),
+            Err(_) => Err(self.unreadable(ConfigSpec::TYPE, id, "the spec is not one YAML string".to_owned())),
         }
     }
 
@@ -154,9 +129,7 @@ impl Node {
     /// # Errors
     /// As any call.
     pub async fn addresses(&self) -> Result<NodeAddresses, TalosError> {
-        let none = NodeAddresses {
-            addresses: Vec::new(),
-        };
+        let none = NodeAddresses { addresses: Vec::new() };
         Ok(self.resource("current").await?.unwrap_or(none))
     }
 
@@ -166,11 +139,7 @@ impl Node {
     /// As any call.
     pub async fn link_addresses(&self, link: &str) -> Result<Vec<AddressStatus>, TalosError> {
         let all = self.resources::<AddressStatus>().await?;
-        Ok(all
-            .into_iter()
-            .map(|(_, status)| status)
-            .filter(|status| status.link_name == link)
-            .collect())
+        Ok(all.into_iter().map(|(_, status)| status).filter(|status| status.link_name == link).collect())
     }
 
     /// SMBIOS identity.
@@ -187,9 +156,7 @@ impl Node {
     /// As any call.
     pub async fn system_uuid(&self) -> Result<Option<String>, TalosError> {
         let information = self.system_information().await?;
-        Ok(information
-            .map(|found| found.uuid.to_ascii_lowercase())
-            .filter(|uuid| !uuid.is_empty()))
+        Ok(information.map(|found| found.uuid.to_ascii_lowercase()).filter(|uuid| !uuid.is_empty()))
     }
 
     /// What the cloud told the node.
@@ -208,10 +175,7 @@ impl Node {
     pub async fn platform(&self) -> Result<Option<String>, TalosError> {
         let cmdline = self.resource::<CmdlineSpec>("cmdline").await?;
         Ok(cmdline.and_then(|spec| {
-            let platform = spec
-                .cmdline
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix("talos.platform="));
+            let platform = spec.cmdline.split_whitespace().find_map(|word| word.strip_prefix("talos.platform="));
             platform.map(str::to_owned)
         }))
     }
@@ -263,12 +227,7 @@ impl Node {
     /// # Errors
     /// As any call.
     pub async fn disks(&self) -> Result<Vec<Disk>, TalosError> {
-        Ok(self
-            .resources::<Disk>()
-            .await?
-            .into_iter()
-            .map(|(_, disk)| disk)
-            .collect())
+        Ok(self.resources::<Disk>().await?.into_iter().map(|(_, disk)| disk).collect())
     }
 
     /// The disk Talos runs from.
@@ -284,12 +243,7 @@ impl Node {
         self.resource(id).await?.ok_or_else(missing)
     }
 
-    async fn spec(
-        &self,
-        namespace: &str,
-        kind: &str,
-        id: &str,
-    ) -> Result<Option<cosi::Spec>, TalosError> {
+    async fn spec(&self, namespace: &str, kind: &str, id: &str) -> Result<Option<cosi::Spec>, TalosError> {
         const METHOD: &str = "State.Get";
         let message = cosi::GetRequest {
             namespace: namespace.to_owned(),
@@ -298,24 +252,12 @@ impl Node {
             options: None,
         };
         let mut client = self.state_service();
-        match self
-            .call(
-                METHOD,
-                self.within,
-                client.get(request(message, self.within)),
-            )
-            .await
-        {
+        match self.call(METHOD, self.within, client.get(request(message, self.within))).await {
             Ok(answer) => {
                 let spec = answer.resource.and_then(|resource| resource.spec);
-                spec.map(Some).ok_or_else(|| {
-                    self.nonsense(METHOD, format!("{kind}/{id} came without a spec"))
-                })
+                spec.map(Some).ok_or_else(|| self.nonsense(METHOD, format!("{kind}/{id} came without a spec")))
             }
-            Err(TalosError::Rpc {
-                code: Code::NotFound,
-                ..
-            }) => Ok(None),
+            Err(TalosError::Rpc { code: Code::NotFound, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -327,11 +269,7 @@ impl Node {
     }
 
     fn unreadable(&self, kind: &str, id: &str, problem: String) -> TalosError {
-        TalosError::Resource {
-            resource: format!("{kind}/{id}"),
-            address: self.address.clone(),
-            problem,
-        }
+        TalosError::Resource { resource: format!("{kind}/{id}"), address: self.address.clone(), problem }
     }
 }
 

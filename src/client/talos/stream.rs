@@ -58,15 +58,10 @@ impl Node {
     /// # Errors
     /// As any call; a deadline in the middle is no error but [`Text::unfinished`].
     pub async fn dmesg(&self) -> Result<Text, TalosError> {
-        let message = machine::DmesgRequest {
-            follow: false,
-            tail: false,
-        };
+        let message = machine::DmesgRequest { follow: false, tail: false };
         let mut client = self.machine_service();
         let call = client.dmesg(request(message, self.within));
-        self.collect("Dmesg", call, DMESG_BYTES, Keep::Tail)
-            .await
-            .map(Text::from)
+        self.collect("Dmesg", call, DMESG_BYTES, Keep::Tail).await.map(Text::from)
     }
 
     /// The last `lines` lines of a log.
@@ -87,9 +82,7 @@ impl Node {
         };
         let mut client = self.machine_service();
         let call = client.logs(request(message, self.within));
-        self.collect("Logs", call, LOG_BYTES, Keep::Tail)
-            .await
-            .map(Text::from)
+        self.collect("Logs", call, LOG_BYTES, Keep::Tail).await.map(Text::from)
     }
 
     /// A file of the node, which must be no longer than `limit` bytes. Administrators only.
@@ -97,9 +90,7 @@ impl Node {
     /// # Errors
     /// As any call; `Answer` when the file is longer.
     pub async fn read_file(&self, path: &str, limit: usize) -> Result<Vec<u8>, TalosError> {
-        let message = machine::ReadRequest {
-            path: path.to_owned(),
-        };
+        let message = machine::ReadRequest { path: path.to_owned() };
         let mut client = self.machine_service();
         let call = client.read(request(message, self.within));
         Ok(self.collect("Read", call, limit, Keep::All).await?.bytes)
@@ -130,19 +121,13 @@ impl Node {
             bytes.extend(data.bytes);
             if bytes.len() > limit {
                 if keep == Keep::All {
-                    return Err(
-                        self.nonsense(method, format!("the answer is longer than {limit} bytes"))
-                    );
+                    return Err(self.nonsense(method, format!("the answer is longer than {limit} bytes")));
                 }
                 bytes.drain(..bytes.len() - limit);
                 cut = true;
             }
         }
-        Ok(Collected {
-            bytes: bytes.into(),
-            cut,
-            unfinished,
-        })
+        Ok(Collected { bytes: bytes.into(), cut, unfinished })
     }
 }
 

@@ -66,11 +66,7 @@ impl Node {
     ///
     /// # Errors
     /// `Rpc(Unknown)` when the image cannot be pulled or is no installer, or when etcd is in no state for it.
-    pub async fn upgrade(
-        &self,
-        upgrade: &UpgradeRequest,
-        within: Duration,
-    ) -> Result<UpgradeAccepted, TalosError> {
+    pub async fn upgrade(&self, upgrade: &UpgradeRequest, within: Duration) -> Result<UpgradeAccepted, TalosError> {
         const METHOD: &str = "Upgrade";
         let reboot_mode = match upgrade.powercycle {
             true => machine::upgrade_request::RebootMode::Powercycle,
@@ -102,15 +98,10 @@ impl Node {
         mut progress: impl FnMut(PullProgress),
     ) -> Result<String, TalosError> {
         const METHOD: &str = "ImageService.Pull";
-        let message = machine::ImageServicePullRequest {
-            containerd: Some(store.wire()),
-            image_ref: image.to_owned(),
-        };
+        let message = machine::ImageServicePullRequest { containerd: Some(store.wire()), image_ref: image.to_owned() };
         let end = Instant::now() + within;
         let mut client = self.image_service();
-        let mut stream = self
-            .call(METHOD, within, client.pull(request(message, within)))
-            .await?;
+        let mut stream = self.call(METHOD, within, client.pull(request(message, within))).await?;
         let mut name = None;
         loop {
             let next = self.next(METHOD, within, end, &mut stream);
@@ -141,15 +132,11 @@ impl Node {
         const METHOD: &str = "LifecycleService.Upgrade";
         let message = machine::LifecycleServiceUpgradeRequest {
             containerd: Some(store.wire()),
-            source: Some(machine::InstallArtifactsSource {
-                image_name: image.to_owned(),
-            }),
+            source: Some(machine::InstallArtifactsSource { image_name: image.to_owned() }),
         };
         let end = Instant::now() + within;
         let mut client = self.lifecycle_service();
-        let mut stream = self
-            .call(METHOD, within, client.upgrade(request(message, within)))
-            .await?;
+        let mut stream = self.call(METHOD, within, client.upgrade(request(message, within))).await?;
         let mut tail = String::new();
         loop {
             let next = self.next(METHOD, within, end, &mut stream);
@@ -184,10 +171,7 @@ impl Store {
             Self::Cri => (ContainerDriver::Cri, ContainerdNamespace::NsCri),
             Self::InMemory => (ContainerDriver::Containerd, ContainerdNamespace::NsSystem),
         };
-        ContainerdInstance {
-            driver: driver.into(),
-            namespace: namespace.into(),
-        }
+        ContainerdInstance { driver: driver.into(), namespace: namespace.into() }
     }
 }
 

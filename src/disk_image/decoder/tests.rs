@@ -33,11 +33,7 @@ fn zst(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes chunk by chunk, and rebuilds the disk from the events.
-fn decode(
-    compressed: &[u8],
-    chunk: usize,
-    options: DecodeOptions,
-) -> Result<(Vec<u8>, Image), DecodeError> {
+fn decode(compressed: &[u8], chunk: usize, options: DecodeOptions) -> Result<(Vec<u8>, Image), DecodeError> {
     let mut decoder = Decoder::new(options);
     let mut disk = Vec::new();
     let mut drain = |decoder: &mut Decoder| -> Result<(), DecodeError> {
@@ -68,11 +64,7 @@ fn decode(
 fn every_format_gives_the_same_disk_and_map() {
     let disk = disk();
     let mut maps = Vec::new();
-    for (format, compressed) in [
-        (Format::Raw, disk.clone()),
-        (Format::Xz, xz(&disk)),
-        (Format::Zstd, zst(&disk)),
-    ] {
+    for (format, compressed) in [(Format::Raw, disk.clone()), (Format::Xz, xz(&disk)), (Format::Zstd, zst(&disk))] {
         for chunk in [1000, 65_536, usize::MAX] {
             let (decoded, image) = decode(&compressed, chunk, DecodeOptions::new(LIMIT)).unwrap();
             assert!(decoded == disk, "{format:?} {chunk}");
@@ -83,38 +75,17 @@ fn every_format_gives_the_same_disk_and_map() {
         }
     }
     assert!(maps.windows(2).all(|pair| pair[0] == pair[1]));
-    let offsets: Vec<_> = maps[0]
-        .iter()
-        .map(|extent| (extent.offset, extent.len))
-        .collect();
+    let offsets: Vec<_> = maps[0].iter().map(|extent| (extent.offset, extent.len)).collect();
     let granule = GRANULE as u64;
-    assert_eq!(
-        offsets,
-        [
-            (0, granule),
-            (3 * HEAD, HEAD),
-            ((9 << 20) - granule, granule)
-        ]
-    );
+    assert_eq!(offsets, [(0, granule), (3 * HEAD, HEAD), ((9 << 20) - granule, granule)]);
 }
 
 #[test]
 fn cut_files_are_refused_wherever_they_are_cut() {
     let disk = disk();
     for compressed in [xz(&disk), zst(&disk)] {
-        for len in [
-            1,
-            5,
-            13,
-            100,
-            513,
-            compressed.len() / 2,
-            compressed.len() - 1,
-        ] {
-            assert!(
-                decode(&compressed[..len], 4096, DecodeOptions::new(LIMIT)).is_err(),
-                "{len}"
-            );
+        for len in [1, 5, 13, 100, 513, compressed.len() / 2, compressed.len() - 1] {
+            assert!(decode(&compressed[..len], 4096, DecodeOptions::new(LIMIT)).is_err(), "{len}");
         }
     }
 }
@@ -134,43 +105,25 @@ fn an_image_larger_than_the_disk_is_refused() {
     for compressed in [disk.clone(), xz(&disk), zst(&disk)] {
         let limit = disk.len() as u64 - 1;
         let error = decode(&compressed, 4096, DecodeOptions::new(limit)).unwrap_err();
-        assert!(
-            matches!(error, DecodeError::TooLarge { limit: l } if l == limit),
-            "{error:?}"
-        );
+        assert!(matches!(error, DecodeError::TooLarge { limit: l } if l == limit), "{error:?}");
     }
 }
 
 #[test]
 fn bytes_that_decode_to_nothing_do_not_go_on_forever() {
     // Skippable frames of the zstd format.
-    let endless = b"\x50\x2A\x4D\x18\0\x10\0\0"
-        .iter()
-        .chain([0; 4096].iter())
-        .copied()
-        .cycle();
+    let endless = b"\x50\x2A\x4D\x18\0\x10\0\0".iter().chain([0; 4096].iter()).copied().cycle();
     let endless: Vec<u8> = endless.take(3 << 20).collect();
     let error = decode(&endless, 1 << 16, DecodeOptions::new(1 << 20)).unwrap_err();
-    assert!(
-        matches!(error, DecodeError::TooMuchInput { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, DecodeError::TooMuchInput { .. }), "{error:?}");
 }
 
 #[test]
 fn a_web_page_is_refused_with_its_text() {
-    let error = decode(
-        b"<html><h1>Payment required</h1></html>",
-        4,
-        DecodeOptions::new(LIMIT),
-    )
-    .unwrap_err();
+    let error = decode(b"<html><h1>Payment required</h1></html>", 4, DecodeOptions::new(LIMIT)).unwrap_err();
     assert_eq!(error.to_string(), "recognising the image");
     let source = error.source().unwrap().to_string();
-    assert_eq!(
-        source,
-        "the answer is a web page, not a disk image: \"<html><h1>Payment required</h1></html>\""
-    );
+    assert_eq!(source, "the answer is a web page, not a disk image: \"<html><h1>Payment required</h1></html>\"");
 }
 
 #[test]
@@ -210,10 +163,7 @@ fn a_flipped_bit_in_a_zstd_file_with_a_checksum_is_an_error() {
     for at in (0..sound.len()).step_by(sound.len() / 60) {
         let mut damaged = sound.clone();
         damaged[at] ^= 1 << (at % 8);
-        assert!(
-            decode(&damaged, 4096, DecodeOptions::new(LIMIT)).is_err(),
-            "{at}"
-        );
+        assert!(decode(&damaged, 4096, DecodeOptions::new(LIMIT)).is_err(), "{at}");
     }
 }
 
@@ -223,20 +173,13 @@ fn a_zstd_window_that_takes_too_much_memory_is_refused() {
     encoder.window_log(25).unwrap();
     encoder.write_all(&disk()).unwrap();
     let error = decode(&encoder.finish().unwrap(), 4096, DecodeOptions::new(LIMIT)).unwrap_err();
-    assert!(
-        matches!(error, DecodeError::Zstd(ZstdError::Data { .. })),
-        "{error:?}"
-    );
+    assert!(matches!(error, DecodeError::Zstd(ZstdError::Data { .. })), "{error:?}");
 }
 
 #[test]
 fn a_decoder_may_move_between_threads() {
     let decoder = Decoder::new(DecodeOptions::new(LIMIT));
-    assert!(
-        !std::thread::spawn(move || decoder.is_complete())
-            .join()
-            .unwrap()
-    );
+    assert!(!std::thread::spawn(move || decoder.is_complete()).join().unwrap());
 }
 
 #[test]

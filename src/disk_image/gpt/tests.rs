@@ -14,15 +14,8 @@ pub struct Table {
 
 impl Table {
     pub fn talos(disk_size: u64, efi_len: u64) -> Self {
-        let partitions = vec![
-            ("EFI", Guid::EFI_SYSTEM, MIB, efi_len),
-            ("META", Guid([7; 16]), MIB + efi_len, MIB),
-        ];
-        Self {
-            sector: 512,
-            disk_size,
-            partitions,
-        }
+        let partitions = vec![("EFI", Guid::EFI_SYSTEM, MIB, efi_len), ("META", Guid([7; 16]), MIB + efi_len, MIB)];
+        Self { sector: 512, disk_size, partitions }
     }
 
     pub fn head(&self) -> Vec<u8> {
@@ -55,12 +48,7 @@ impl Table {
         header[8..12].copy_from_slice(&0x10000u32.to_le_bytes());
         header[12..16].copy_from_slice(&92u32.to_le_bytes());
         let entries_sectors = 16384 / self.sector;
-        let words = [
-            lba,
-            alternate,
-            2 + entries_sectors,
-            self.last_lba() - entries_sectors - 1,
-        ];
+        let words = [lba, alternate, 2 + entries_sectors, self.last_lba() - entries_sectors - 1];
         for (index, word) in words.into_iter().enumerate() {
             header[24 + 8 * index..32 + 8 * index].copy_from_slice(&word.to_le_bytes());
         }
@@ -75,9 +63,7 @@ impl Table {
 
     fn entries(&self) -> Vec<u8> {
         let mut entries = vec![0; 16384];
-        for ((name, kind, start, len), entry) in
-            self.partitions.iter().zip(entries.chunks_exact_mut(128))
-        {
+        for ((name, kind, start, len), entry) in self.partitions.iter().zip(entries.chunks_exact_mut(128)) {
             entry[..16].copy_from_slice(&kind.0);
             entry[16..32].copy_from_slice(&[name.len() as u8; 16]);
             entry[32..40].copy_from_slice(&(start / self.sector).to_le_bytes());
@@ -108,18 +94,12 @@ fn altered(table: &Table, at: usize, bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn both_sector_sizes_are_read() {
     for sector in [512, 4096] {
-        let table = Table {
-            sector,
-            ..Table::talos(64 * MIB, 40 * MIB)
-        };
+        let table = Table { sector, ..Table::talos(64 * MIB, 40 * MIB) };
         let gpt = Gpt::parse(&table.head(), table.disk_size).unwrap();
         assert_eq!(u64::from(gpt.sector_size), sector);
         assert_eq!(gpt.partitions.len(), 2);
         let efi = gpt.partition("EFI").unwrap();
-        assert_eq!(
-            (efi.number, efi.type_guid, efi.range.clone()),
-            (1, Guid::EFI_SYSTEM, MIB..41 * MIB)
-        );
+        assert_eq!((efi.number, efi.type_guid, efi.range.clone()), (1, Guid::EFI_SYSTEM, MIB..41 * MIB));
         assert_eq!(gpt.partition("META").unwrap().range, 41 * MIB..42 * MIB);
         assert_eq!(gpt.usable, 2 * sector + 16384..64 * MIB - 16384 - sector);
         assert_eq!(gpt.backup_range(), gpt.usable.end..64 * MIB);
@@ -129,10 +109,7 @@ fn both_sector_sizes_are_read() {
 
 #[test]
 fn guids_print_as_everywhere() {
-    assert_eq!(
-        Guid::EFI_SYSTEM.to_string(),
-        "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-    );
+    assert_eq!(Guid::EFI_SYSTEM.to_string(), "c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
 }
 
 #[test]
@@ -151,78 +128,18 @@ fn damage_is_named() {
         (flipped(512), GptError::Missing),
         (flipped(512 + 24), GptError::HeaderChecksum),
         (flipped(1024 + 60), GptError::EntriesChecksum),
-        (
-            table.head()[..1024].to_vec(),
-            GptError::Layout {
-                what: "the entries are not in the first MiB",
-            },
-        ),
-        (
-            altered(&table, 12, &91u32.to_le_bytes()),
-            GptError::Layout {
-                what: "the header has an impossible length",
-            },
-        ),
-        (
-            altered(&table, 12, &513u32.to_le_bytes()),
-            GptError::Layout {
-                what: "the header has an impossible length",
-            },
-        ),
-        (
-            altered(&table, 8, &[0, 0, 2, 0]),
-            GptError::Layout {
-                what: "the revision is not 1.0",
-            },
-        ),
-        (
-            altered(&table, 24, &[2]),
-            GptError::Layout {
-                what: "the header belongs to another sector",
-            },
-        ),
-        (
-            altered(&table, 40, &[33]),
-            GptError::Layout {
-                what: "the usable range overlaps the table",
-            },
-        ),
-        (
-            altered(&table, 48, &[0xFF; 8]),
-            GptError::Layout {
-                what: "the table is for a larger disk",
-            },
-        ),
-        (
-            altered(&table, 32, &[0xFF; 8]),
-            GptError::Layout {
-                what: "the table is for a larger disk",
-            },
-        ),
-        (
-            altered(&table, 72, &[0xFF; 8]),
-            GptError::Layout {
-                what: "the entries are not in the first MiB",
-            },
-        ),
-        (
-            altered(&table, 80, &[0; 4]),
-            GptError::Layout {
-                what: "the entries are not in the first MiB",
-            },
-        ),
-        (
-            altered(&table, 80, &[0xFF; 4]),
-            GptError::Layout {
-                what: "the entries are not in the first MiB",
-            },
-        ),
-        (
-            altered(&table, 84, &[127]),
-            GptError::Layout {
-                what: "the entries are not in the first MiB",
-            },
-        ),
+        (table.head()[..1024].to_vec(), GptError::Layout { what: "the entries are not in the first MiB" }),
+        (altered(&table, 12, &91u32.to_le_bytes()), GptError::Layout { what: "the header has an impossible length" }),
+        (altered(&table, 12, &513u32.to_le_bytes()), GptError::Layout { what: "the header has an impossible length" }),
+        (altered(&table, 8, &[0, 0, 2, 0]), GptError::Layout { what: "the revision is not 1.0" }),
+        (altered(&table, 24, &[2]), GptError::Layout { what: "the header belongs to another sector" }),
+        (altered(&table, 40, &[33]), GptError::Layout { what: "the usable range overlaps the table" }),
+        (altered(&table, 48, &[0xFF; 8]), GptError::Layout { what: "the table is for a larger disk" }),
+        (altered(&table, 32, &[0xFF; 8]), GptError::Layout { what: "the table is for a larger disk" }),
+        (altered(&table, 72, &[0xFF; 8]), GptError::Layout { what: "the entries are not in the first MiB" }),
+        (altered(&table, 80, &[0; 4]), GptError::Layout { what: "the entries are not in the first MiB" }),
+        (altered(&table, 80, &[0xFF; 4]), GptError::Layout { what: "the entries are not in the first MiB" }),
+        (altered(&table, 84, &[127]), GptError::Layout { what: "the entries are not in the first MiB" }),
     ] {
         assert_eq!(Gpt::parse(&head, table.disk_size), Err(expected));
     }
@@ -231,42 +148,22 @@ fn damage_is_named() {
 #[test]
 fn a_table_for_a_larger_disk_is_refused() {
     let table = Table::talos(64 * MIB, 40 * MIB);
-    let expected = GptError::Layout {
-        what: "the table is for a larger disk",
-    };
+    let expected = GptError::Layout { what: "the table is for a larger disk" };
     assert_eq!(Gpt::parse(&table.head(), 64 * MIB - 1), Err(expected));
     assert!(Gpt::parse(&table.head(), 65 * MIB).is_ok());
 }
 
 #[test]
 fn partitions_must_be_apart_and_on_the_disk() {
-    let with = |partitions| Table {
-        partitions,
-        ..Table::talos(64 * MIB, 40 * MIB)
-    };
+    let with = |partitions| Table { partitions, ..Table::talos(64 * MIB, 40 * MIB) };
     let (efi, other) = (Guid::EFI_SYSTEM, Guid([1; 16]));
     for (partitions, expected) in [
+        (vec![("A", efi, MIB, 0)], GptError::PartitionRange { number: 1 }),
+        (vec![("A", efi, 512, MIB)], GptError::PartitionRange { number: 1 }),
+        (vec![("A", efi, MIB, MIB), ("B", efi, 60 * MIB, 4 * MIB)], GptError::PartitionRange { number: 2 }),
         (
-            vec![("A", efi, MIB, 0)],
-            GptError::PartitionRange { number: 1 },
-        ),
-        (
-            vec![("A", efi, 512, MIB)],
-            GptError::PartitionRange { number: 1 },
-        ),
-        (
-            vec![("A", efi, MIB, MIB), ("B", efi, 60 * MIB, 4 * MIB)],
-            GptError::PartitionRange { number: 2 },
-        ),
-        (
-            vec![
-                ("A", efi, 8 * MIB, MIB),
-                ("B", other, 2 * MIB, 6 * MIB + 512),
-            ],
-            GptError::Overlap {
-                first: 2,
-                second: 1,
-            },
+            vec![("A", efi, 8 * MIB, MIB), ("B", other, 2 * MIB, 6 * MIB + 512)],
+            GptError::Overlap { first: 2, second: 1 },
         ),
     ] {
         let table = with(partitions);

@@ -33,16 +33,11 @@ impl Block {
             return Err(BlockError::Header { what: "sizes" });
         };
         let data_end = self.header.len + compressed as usize;
-        let (padding, check) =
-            self.bytes[data_end..].split_at(data_end.next_multiple_of(4) - data_end);
+        let (padding, check) = self.bytes[data_end..].split_at(data_end.next_multiple_of(4) - data_end);
         if padding.iter().any(|byte| *byte != 0) {
             return Err(BlockError::Padding);
         }
-        self.inflate(
-            &self.bytes[self.header.len..data_end],
-            raw as usize,
-            &mut out,
-        )?;
+        self.inflate(&self.bytes[self.header.len..data_end], raw as usize, &mut out)?;
         let mut checker = self.check.start();
         checker.update(&out);
         if !checker.matches(check) {
@@ -56,13 +51,9 @@ impl Block {
         loop {
             let before = (decoder.total_in(), out.len());
             let rest = &data[before.0 as usize..];
-            let status = decoder
-                .process_vec(rest, out, Action::Run)
-                .map_err(BlockError::Data)?;
+            let status = decoder.process_vec(rest, out, Action::Run).map_err(BlockError::Data)?;
             let ended = matches!(status, Status::StreamEnd);
-            if out.len() > raw
-                || (ended && (out.len() != raw || decoder.total_in() != data.len() as u64))
-            {
+            if out.len() > raw || (ended && (out.len() != raw || decoder.total_in() != data.len() as u64)) {
                 return Err(BlockError::Size);
             }
             if ended {

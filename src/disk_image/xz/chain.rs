@@ -19,20 +19,17 @@ impl Chain {
         let mut filters = Vec::new();
         for _ in 0..count {
             let (id, id_len) = integer(bytes).ok_or(BlockError::Header { what: "filters" })?;
-            let (len, len_len) =
-                integer(&bytes[id_len..]).ok_or(BlockError::Header { what: "filters" })?;
+            let (len, len_len) = integer(&bytes[id_len..]).ok_or(BlockError::Header { what: "filters" })?;
             let rest = &bytes[id_len + len_len..];
             let len = usize::try_from(len).ok().filter(|len| *len <= rest.len());
-            let (properties, rest) =
-                rest.split_at(len.ok_or(BlockError::Header { what: "filters" })?);
+            let (properties, rest) = rest.split_at(len.ok_or(BlockError::Header { what: "filters" })?);
             filters.push((id, properties.to_vec()));
             bytes = rest;
         }
         let chain = match filters.pop() {
-            Some((LZMA2, properties)) if properties.len() == 1 && properties[0] <= 40 => Self {
-                before: filters,
-                dictionary: properties[0],
-            },
+            Some((LZMA2, properties)) if properties.len() == 1 && properties[0] <= 40 => {
+                Self { before: filters, dictionary: properties[0] }
+            }
             Some((LZMA2, _)) => return Err(BlockError::Header { what: "dictionary" }),
             Some((id, _)) => return Err(BlockError::Filter { id }),
             None => return Err(BlockError::Header { what: "filters" }),
@@ -42,23 +39,17 @@ impl Chain {
 
     /// A decoder for a block of `raw` bytes when that is known; its dictionary is never larger than the block.
     pub fn decoder(&self, raw: Option<u64>) -> Result<Stream, BlockError> {
-        let code =
-            (0..self.dictionary).find(|code| raw.is_some_and(|raw| dictionary_size(*code) >= raw));
+        let code = (0..self.dictionary).find(|code| raw.is_some_and(|raw| dictionary_size(*code) >= raw));
         let code = code.unwrap_or(self.dictionary);
         let needs = dictionary_size(code);
         if needs > MAX_DICTIONARY {
-            return Err(BlockError::Dictionary {
-                needs,
-                limit: MAX_DICTIONARY,
-            });
+            return Err(BlockError::Dictionary { needs, limit: MAX_DICTIONARY });
         }
         let mut filters = Filters::new();
         for (id, properties) in &self.before {
             add(&mut filters, *id, properties)?;
         }
-        filters
-            .lzma2_properties(&[code])
-            .map_err(BlockError::Prepare)?;
+        filters.lzma2_properties(&[code]).map_err(BlockError::Prepare)?;
         Stream::new_raw_decoder(&filters).map_err(BlockError::Prepare)
     }
 }
@@ -90,11 +81,7 @@ fn add(filters: &mut Filters, id: u64, properties: &[u8]) -> Result<(), BlockErr
 
 /// Section 5.3.1 of the format; 40 means 4 GiB less one byte.
 fn dictionary_size(code: u8) -> u64 {
-    if code == 40 {
-        u64::from(u32::MAX)
-    } else {
-        (2 | u64::from(code & 1)) << (code / 2 + 11)
-    }
+    if code == 40 { u64::from(u32::MAX) } else { (2 | u64::from(code & 1)) << (code / 2 + 11) }
 }
 
 const LZMA2: u64 = 0x21;
@@ -107,14 +94,9 @@ mod tests {
 
     #[test]
     fn dictionary_sizes_are_those_of_the_format() {
-        for (code, size) in [
-            (0, 4 << 10),
-            (1, 6 << 10),
-            (12, 256 << 10),
-            (18, 2 << 20),
-            (24, 16 << 20),
-            (40, 0xFFFF_FFFF),
-        ] {
+        for (code, size) in
+            [(0, 4 << 10), (1, 6 << 10), (12, 256 << 10), (18, 2 << 20), (24, 16 << 20), (40, 0xFFFF_FFFF)]
+        {
             assert_eq!(dictionary_size(code), size);
         }
     }
@@ -122,13 +104,7 @@ mod tests {
     #[test]
     fn chains_are_read_up_to_what_follows() {
         let (chain, rest) = Chain::parse(&[0x03, 1, 0, 0x21, 1, 12, 0, 0], 2).unwrap();
-        assert_eq!(
-            chain,
-            Chain {
-                before: vec![(3, vec![0])],
-                dictionary: 12
-            }
-        );
+        assert_eq!(chain, Chain { before: vec![(3, vec![0])], dictionary: 12 });
         assert_eq!(rest, [0, 0]);
         assert!(chain.decoder(None).is_ok());
     }
@@ -136,69 +112,26 @@ mod tests {
     #[test]
     fn chains_that_make_no_sense_are_refused() {
         for (bytes, count, expected) in [
-            (
-                &[0x21, 1][..],
-                1,
-                "the filters in the block header cannot be right",
-            ),
-            (
-                &[0x21, 2, 0],
-                1,
-                "the filters in the block header cannot be right",
-            ),
-            (
-                &[0x80],
-                1,
-                "the filters in the block header cannot be right",
-            ),
-            (
-                &[0x21, 1, 41],
-                1,
-                "the dictionary in the block header cannot be right",
-            ),
-            (
-                &[0x21, 0],
-                1,
-                "the dictionary in the block header cannot be right",
-            ),
+            (&[0x21, 1][..], 1, "the filters in the block header cannot be right"),
+            (&[0x21, 2, 0], 1, "the filters in the block header cannot be right"),
+            (&[0x80], 1, "the filters in the block header cannot be right"),
+            (&[0x21, 1, 41], 1, "the dictionary in the block header cannot be right"),
+            (&[0x21, 0], 1, "the dictionary in the block header cannot be right"),
             (&[0x03, 1, 0], 1, "filter 0x3 is not supported here"),
         ] {
-            assert_eq!(
-                Chain::parse(bytes, count).unwrap_err().to_string(),
-                expected
-            );
+            assert_eq!(Chain::parse(bytes, count).unwrap_err().to_string(), expected);
         }
-        for before in [
-            (0x21, vec![12]),
-            (0x0C, vec![]),
-            (0x03, vec![]),
-            (0x04, vec![1]),
-        ] {
-            let chain = Chain {
-                before: vec![before.clone()],
-                dictionary: 12,
-            };
+        for before in [(0x21, vec![12]), (0x0C, vec![]), (0x03, vec![]), (0x04, vec![1])] {
+            let chain = Chain { before: vec![before.clone()], dictionary: 12 };
             assert!(chain.decoder(None).is_err(), "{before:?}");
         }
     }
 
     #[test]
     fn a_dictionary_larger_than_its_block_takes_no_memory() {
-        let chain = Chain {
-            before: Vec::new(),
-            dictionary: 40,
-        };
+        let chain = Chain { before: Vec::new(), dictionary: 40 };
         assert!(chain.decoder(Some(1 << 20)).is_ok());
-        assert!(matches!(
-            chain.decoder(None),
-            Err(BlockError::Dictionary {
-                needs: 0xFFFF_FFFF,
-                ..
-            })
-        ));
-        assert!(matches!(
-            chain.decoder(Some(17 << 20)),
-            Err(BlockError::Dictionary { .. })
-        ));
+        assert!(matches!(chain.decoder(None), Err(BlockError::Dictionary { needs: 0xFFFF_FFFF, .. })));
+        assert!(matches!(chain.decoder(Some(17 << 20)), Err(BlockError::Dictionary { .. })));
     }
 }

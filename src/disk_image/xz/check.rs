@@ -13,10 +13,7 @@ pub(super) enum Check {
 
 impl Check {
     pub fn from_id(id: u8) -> Option<Self> {
-        CHECKS
-            .iter()
-            .find(|(_, known, _)| *known == id)
-            .map(|(check, ..)| *check)
+        CHECKS.iter().find(|(_, known, _)| *known == id).map(|(check, ..)| *check)
     }
 
     pub fn id(self) -> u8 {
@@ -72,12 +69,8 @@ impl Checker {
 }
 
 /// In the order of the variants, with the identifiers and lengths of section 2.1.1.2 of the format.
-const CHECKS: [(Check, u8, usize); 4] = [
-    (Check::None, 0, 0),
-    (Check::Crc32, 1, 4),
-    (Check::Crc64, 4, 8),
-    (Check::Sha256, 10, 32),
-];
+const CHECKS: [(Check, u8, usize); 4] =
+    [(Check::None, 0, 0), (Check::Crc32, 1, 4), (Check::Crc64, 4, 8), (Check::Sha256, 10, 32)];
 
 #[cfg(test)]
 mod tests {
@@ -98,18 +91,12 @@ mod tests {
             (Check::None, ""),
             (Check::Crc32, "2639f4cb"),
             (Check::Crc64, "fa3919dfbbc95d99"),
-            (
-                Check::Sha256,
-                "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225",
-            ),
+            (Check::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
         ] {
             let mut checker = check.start();
             checker.update(b"1234");
             checker.update(b"56789");
-            assert!(
-                checker.clone().matches(&hex::decode(stored).unwrap()),
-                "{check:?}"
-            );
+            assert!(checker.clone().matches(&hex::decode(stored).unwrap()), "{check:?}");
             assert!(!checker.matches(&vec![0; check.len().max(1)]), "{check:?}");
         }
     }

@@ -18,9 +18,7 @@ impl StreamFlags {
             return Err(XzError::StreamHeader { what: "is damaged" });
         }
         if header[6] != 0 || header[7] & 0xF0 != 0 {
-            return Err(XzError::StreamHeader {
-                what: "asks for features that are not known",
-            });
+            return Err(XzError::StreamHeader { what: "asks for features that are not known" });
         }
         let check = Check::from_id(header[7]).ok_or(XzError::UnsupportedCheck { id: header[7] })?;
         Ok(Self { check })
@@ -35,15 +33,11 @@ impl StreamFlags {
             return Err(XzError::Footer { what: "is damaged" });
         }
         if footer[8..10] != [0, self.check.id()] {
-            return Err(XzError::Footer {
-                what: "differs from the stream header",
-            });
+            return Err(XzError::Footer { what: "differs from the stream header" });
         }
         let backward = u32::from_le_bytes([footer[4], footer[5], footer[6], footer[7]]);
         if (u64::from(backward) + 1) * 4 != index_len {
-            return Err(XzError::Footer {
-                what: "gives another length of the index",
-            });
+            return Err(XzError::Footer { what: "gives another length of the index" });
         }
         Ok(())
     }
@@ -79,17 +73,11 @@ mod tests {
             (&[0][..], Some((0, 1))),
             (&[0x7F, 9], Some((127, 1))),
             (&[0x80, 0x01], Some((128, 2))),
-            (
-                &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
-                Some((u64::MAX >> 1, 9)),
-            ),
+            (&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F], Some((u64::MAX >> 1, 9))),
             (&[0x80, 0x00], None),
             (&[0x80], None),
             (&[], None),
-            (
-                &[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],
-                None,
-            ),
+            (&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], None),
         ] {
             assert_eq!(integer(bytes), expected, "{bytes:?}");
         }
@@ -101,35 +89,17 @@ mod tests {
 
     #[test]
     fn headers_are_checked() {
-        assert_eq!(
-            StreamFlags::from_header(&header([0, 4])).unwrap().check,
-            Check::Crc64
-        );
+        assert_eq!(StreamFlags::from_header(&header([0, 4])).unwrap().check, Check::Crc64);
         let mut damaged = header([0, 4]);
         damaged[7] = 1;
         for (header, expected) in [
-            (
-                b"\xFD7zXY\0\0\x04\0\0\0\0".to_vec(),
-                "the stream header is not one",
-            ),
+            (b"\xFD7zXY\0\0\x04\0\0\0\0".to_vec(), "the stream header is not one"),
             (damaged, "the stream header is damaged"),
-            (
-                header([1, 4]),
-                "the stream header asks for features that are not known",
-            ),
-            (
-                header([0, 0x14]),
-                "the stream header asks for features that are not known",
-            ),
-            (
-                header([0, 2]),
-                "the integrity check of type 2 is not supported",
-            ),
+            (header([1, 4]), "the stream header asks for features that are not known"),
+            (header([0, 0x14]), "the stream header asks for features that are not known"),
+            (header([0, 2]), "the integrity check of type 2 is not supported"),
         ] {
-            assert_eq!(
-                StreamFlags::from_header(&header).unwrap_err().to_string(),
-                expected
-            );
+            assert_eq!(StreamFlags::from_header(&header).unwrap_err().to_string(), expected);
         }
     }
 
@@ -137,35 +107,19 @@ mod tests {
     fn footers_are_checked() {
         let footer = |backward: u32, flags: [u8; 2]| {
             let middle = [&backward.to_le_bytes()[..], &flags].concat();
-            [
-                &crc32fast::hash(&middle).to_le_bytes()[..],
-                &middle,
-                FOOTER_MAGIC,
-            ]
-            .concat()
+            [&crc32fast::hash(&middle).to_le_bytes()[..], &middle, FOOTER_MAGIC].concat()
         };
-        let flags = StreamFlags {
-            check: Check::Crc64,
-        };
+        let flags = StreamFlags { check: Check::Crc64 };
         assert!(flags.check_footer(&footer(7, [0, 4]), 32).is_ok());
         let mut damaged = footer(7, [0, 4]);
         damaged[4] = 6;
         for (footer, expected) in [
             (vec![0; 12], "the stream footer is not one"),
             (damaged, "the stream footer is damaged"),
-            (
-                footer(7, [0, 1]),
-                "the stream footer differs from the stream header",
-            ),
-            (
-                footer(8, [0, 4]),
-                "the stream footer gives another length of the index",
-            ),
+            (footer(7, [0, 1]), "the stream footer differs from the stream header"),
+            (footer(8, [0, 4]), "the stream footer gives another length of the index"),
         ] {
-            assert_eq!(
-                flags.check_footer(&footer, 32).unwrap_err().to_string(),
-                expected
-            );
+            assert_eq!(flags.check_footer(&footer, 32).unwrap_err().to_string(), expected);
         }
     }
 }

@@ -34,13 +34,7 @@ impl Flow {
     /// What `header` announces comes next in the input.
     pub fn new(header: BlockHeader, check: Check) -> Result<Self, BlockError> {
         let decoder = header.chain.decoder(header.raw)?;
-        Ok(Self {
-            checker: check.start(),
-            header,
-            check,
-            decoder,
-            part: Part::Data,
-        })
+        Ok(Self { checker: check.start(), header, check, decoder, part: Part::Data })
     }
 
     pub fn step(&mut self, input: &mut Input) -> Result<FlowStep, BlockError> {
@@ -63,26 +57,17 @@ impl Flow {
     fn inflate(&mut self, input: &mut Input, out: &mut Vec<u8>) -> Result<(), BlockError> {
         while out.len() < PIECE {
             let before = (self.decoder.total_in(), out.len());
-            let left = self
-                .header
-                .compressed
-                .unwrap_or(u64::MAX)
-                .saturating_sub(before.0);
+            let left = self.header.compressed.unwrap_or(u64::MAX).saturating_sub(before.0);
             let bytes = input.front();
             let bytes = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
-            let status = self
-                .decoder
-                .process_vec(bytes, out, Action::Run)
-                .map_err(BlockError::Data)?;
+            let status = self.decoder.process_vec(bytes, out, Action::Run).map_err(BlockError::Data)?;
             input.advance((self.decoder.total_in() - before.0) as usize);
             let (compressed, raw) = (self.decoder.total_in(), self.decoder.total_out());
             if self.header.raw.is_some_and(|announced| raw > announced) {
                 return Err(BlockError::Size);
             }
             if let Status::StreamEnd = status {
-                if self.header.compressed.unwrap_or(compressed) != compressed
-                    || self.header.raw.unwrap_or(raw) != raw
-                {
+                if self.header.compressed.unwrap_or(compressed) != compressed || self.header.raw.unwrap_or(raw) != raw {
                     return Err(BlockError::Size);
                 }
                 self.part = Part::Rest;
@@ -90,11 +75,7 @@ impl Flow {
             }
             if before == (compressed, out.len()) {
                 // Without progress: either there is no more for now, or there never will be.
-                return if left == 0 {
-                    Err(BlockError::Size)
-                } else {
-                    Ok(())
-                };
+                return if left == 0 { Err(BlockError::Size) } else { Ok(()) };
             }
         }
         Ok(())
@@ -114,10 +95,7 @@ impl Flow {
         if !self.checker.clone().matches(check) {
             return Err(BlockError::Checksum);
         }
-        Ok(FlowStep::End {
-            unpadded: self.header.len as u64 + compressed + self.check.len() as u64,
-            raw,
-        })
+        Ok(FlowStep::End { unpadded: self.header.len as u64 + compressed + self.check.len() as u64, raw })
     }
 }
 

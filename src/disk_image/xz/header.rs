@@ -40,16 +40,9 @@ impl BlockHeader {
         let (compressed, raw) = (size(flags & 0x40 != 0)?, size(flags & 0x80 != 0)?);
         let (chain, padding) = Chain::parse(rest, usize::from(flags & 3) + 1)?;
         if compressed == Some(0) || padding.iter().any(|byte| *byte != 0) {
-            return Err(BlockError::Header {
-                what: "padding or size",
-            });
+            return Err(BlockError::Header { what: "padding or size" });
         }
-        Ok(Self {
-            len: bytes.len(),
-            compressed,
-            raw,
-            chain,
-        })
+        Ok(Self { len: bytes.len(), compressed, raw, chain })
     }
 
     /// For a block that is to be decoded at once: its length from header to check, the same without padding, which is
@@ -90,10 +83,7 @@ mod tests {
         assert_eq!(len(bytes[0]), bytes.len());
         let header = BlockHeader::parse(&bytes).unwrap();
         assert_eq!((header.compressed, header.raw), (Some(228), Some(1 << 20)));
-        assert_eq!(
-            header.whole_len(Check::Crc64),
-            Some((bytes.len() + 236, bytes.len() as u64 + 236, 1 << 20))
-        );
+        assert_eq!(header.whole_len(Check::Crc64), Some((bytes.len() + 236, bytes.len() as u64 + 236, 1 << 20)));
     }
 
     #[test]
@@ -114,10 +104,7 @@ mod tests {
     fn damaged_headers_are_refused() {
         let mut flipped = header(&[0x00, 0x21, 1, 12]);
         flipped[4] ^= 1;
-        assert!(matches!(
-            BlockHeader::parse(&flipped),
-            Err(BlockError::HeaderChecksum)
-        ));
+        assert!(matches!(BlockHeader::parse(&flipped), Err(BlockError::HeaderChecksum)));
         for fields in [
             &[0x04, 0x21, 1, 12][..],
             &[0x40, 0, 0x21, 1, 12],

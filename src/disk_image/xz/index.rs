@@ -65,11 +65,7 @@ impl IndexReader {
             if matches!(self.part, Part::Padding) && self.len.is_multiple_of(4) {
                 self.crc.update(&bytes[hashed..used]);
                 hashed = used;
-                self.part = Part::Checksum {
-                    expected: self.crc.clone().finalize(),
-                    seen: 0,
-                    len: 0,
-                };
+                self.part = Part::Checksum { expected: self.crc.clone().finalize(), seen: 0, len: 0 };
             }
             self.byte(bytes[used])?;
             used += 1;
@@ -92,19 +88,14 @@ impl IndexReader {
             Part::Indicator => Part::Count(Integer::default()),
             Part::Count(count) => match count.push(byte)? {
                 Ok(count) if count != self.expected.count => {
-                    return Err(XzError::Index {
-                        what: "lists another number of blocks",
-                    });
+                    return Err(XzError::Index { what: "lists another number of blocks" });
                 }
                 Ok(0) => Part::Padding,
                 Ok(_) => Part::Unpadded(Integer::default()),
                 Err(count) => Part::Count(count),
             },
             Part::Unpadded(unpadded) => match unpadded.push(byte)? {
-                Ok(unpadded) => Part::Raw {
-                    unpadded,
-                    raw: Integer::default(),
-                },
+                Ok(unpadded) => Part::Raw { unpadded, raw: Integer::default() },
                 Err(unpadded) => Part::Unpadded(unpadded),
             },
             Part::Raw { unpadded, raw } => match raw.push(byte)? {
@@ -113,24 +104,14 @@ impl IndexReader {
             },
             Part::Padding if byte == 0 => Part::Padding,
             Part::Padding => {
-                return Err(XzError::Index {
-                    what: "has damaged padding",
-                });
+                return Err(XzError::Index { what: "has damaged padding" });
             }
-            Part::Checksum {
-                expected,
-                seen,
-                len,
-            } => {
+            Part::Checksum { expected, seen, len } => {
                 let seen = seen | u32::from(byte) << (8 * len);
                 match len {
                     3 if seen != expected => return Err(XzError::Index { what: "is damaged" }),
                     3 => Part::End,
-                    _ => Part::Checksum {
-                        expected,
-                        seen,
-                        len: len + 1,
-                    },
+                    _ => Part::Checksum { expected, seen, len: len + 1 },
                 }
             }
             Part::End => Part::End,
@@ -144,9 +125,7 @@ impl IndexReader {
             return Ok(Part::Unpadded(Integer::default()));
         }
         if self.seen.hash.clone().finalize() != self.expected.hash.clone().finalize() {
-            return Err(XzError::Index {
-                what: "lists other sizes than the blocks have",
-            });
+            return Err(XzError::Index { what: "lists other sizes than the blocks have" });
         }
         Ok(Part::Padding)
     }
@@ -159,9 +138,7 @@ impl Integer {
         self.len += 1;
         let ends = byte & 0x80 == 0;
         if (ends && byte == 0 && self.len > 1) || (!ends && self.len == INTEGER_MAX_LEN) {
-            return Err(XzError::Index {
-                what: "holds a malformed number",
-            });
+            return Err(XzError::Index { what: "holds a malformed number" });
         }
         Ok(if ends { Ok(self.value) } else { Err(self) })
     }
@@ -173,9 +150,7 @@ mod tests {
 
     fn records(sizes: &[(u64, u64)]) -> Records {
         let mut records = Records::default();
-        sizes
-            .iter()
-            .for_each(|(unpadded, raw)| records.add(*unpadded, *raw));
+        sizes.iter().for_each(|(unpadded, raw)| records.add(*unpadded, *raw));
         records
     }
 
@@ -213,45 +188,21 @@ mod tests {
     fn an_index_that_differs_is_refused() {
         let two = [(9, 5), (9, 6)];
         for (body, sizes, expected) in [
-            (
-                &[0, 1, 9, 5][..],
-                &two[..],
-                "the index lists another number of blocks",
-            ),
-            (
-                &[0, 2, 9, 5, 9, 5, 0, 0],
-                &two,
-                "the index lists other sizes than the blocks have",
-            ),
-            (
-                &[0, 2, 9, 6, 9, 5, 0, 0],
-                &two,
-                "the index lists other sizes than the blocks have",
-            ),
-            (
-                &[0, 2, 9, 5, 9, 6, 0, 1],
-                &two,
-                "the index has damaged padding",
-            ),
+            (&[0, 1, 9, 5][..], &two[..], "the index lists another number of blocks"),
+            (&[0, 2, 9, 5, 9, 5, 0, 0], &two, "the index lists other sizes than the blocks have"),
+            (&[0, 2, 9, 6, 9, 5, 0, 0], &two, "the index lists other sizes than the blocks have"),
+            (&[0, 2, 9, 5, 9, 6, 0, 1], &two, "the index has damaged padding"),
             (&[0, 0x80, 0, 0], &two, "the index holds a malformed number"),
             (
-                &[
-                    0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0,
-                ],
+                &[0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0],
                 &two,
                 "the index holds a malformed number",
             ),
         ] {
-            assert_eq!(
-                read(&sealed(body), &records(sizes), 5),
-                Err(expected.to_owned())
-            );
+            assert_eq!(read(&sealed(body), &records(sizes), 5), Err(expected.to_owned()));
         }
         let mut damaged = sealed(&[0, 0, 0, 0]);
         damaged[7] ^= 1;
-        assert_eq!(
-            read(&damaged, &records(&[]), 99),
-            Err("the index is damaged".to_owned())
-        );
+        assert_eq!(read(&damaged, &records(&[]), 99), Err("the index is damaged".to_owned()));
     }
 }

@@ -28,20 +28,9 @@ impl Memo {
     /// Remembers a block of `raw` decoded bytes.
     pub fn put(&mut self, block: Box<[u8]>, raw: u64, job: Arc<Job>) {
         self.uses += 1;
-        self.known.insert(
-            block,
-            Known {
-                job,
-                raw,
-                last_use: self.uses,
-            },
-        );
+        self.known.insert(block, Known { job, raw, last_use: self.uses });
         while self.known.len() > 1 && (self.known.len() > MAX_BLOCKS || self.size() > MAX_SIZE) {
-            let oldest = self
-                .known
-                .iter()
-                .min_by_key(|(_, known)| known.last_use)
-                .map(|(block, _)| block.clone());
+            let oldest = self.known.iter().min_by_key(|(_, known)| known.last_use).map(|(block, _)| block.clone());
             match oldest {
                 Some(oldest) => self.known.remove(&oldest),
                 None => return,
@@ -52,10 +41,7 @@ impl Memo {
     /// In bytes. Blocks of zeros keep nothing but their compressed form.
     fn size(&self) -> u64 {
         let raw = |known: &Known| if known.job.is_zero() { 0 } else { known.raw };
-        self.known
-            .iter()
-            .map(|(block, known)| block.len() as u64 + raw(known))
-            .sum()
+        self.known.iter().map(|(block, known)| block.len() as u64 + raw(known)).sum()
     }
 }
 
@@ -78,11 +64,7 @@ mod tests {
         bytes.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
         let header = BlockHeader::parse(&bytes).unwrap();
         bytes.extend_from_slice(&[9; 4]);
-        Pool::new(0).submit(Block {
-            bytes: Bytes::from(bytes),
-            header,
-            check: Check::None,
-        })
+        Pool::new(0).submit(Block { bytes: Bytes::from(bytes), header, check: Check::None })
     }
 
     #[test]

@@ -123,10 +123,7 @@ impl Reader {
 
     /// How many blocks there were until now.
     pub fn blocks(&self) -> Blocks {
-        Blocks {
-            total: self.blocks,
-            decoded: self.pool.submitted() + self.flows,
-        }
+        Blocks { total: self.blocks, decoded: self.pool.submitted() + self.flows }
     }
 
     /// Waits for the oldest block.
@@ -182,16 +179,14 @@ impl Reader {
         if input.peek(bytes) < bytes.len() {
             return Ok(Parsed::NeedInput);
         }
-        let header =
-            BlockHeader::parse(bytes).map_err(|source| XzError::Block { number, source })?;
+        let header = BlockHeader::parse(bytes).map_err(|source| XzError::Block { number, source })?;
         self.blocks = number;
         if header.whole_len(self.flags.check).is_some() {
             self.state = State::Block(header);
             return Ok(Parsed::Progress);
         }
         input.skip(header.len);
-        let flow = Flow::new(header, self.flags.check)
-            .map_err(|source| XzError::Block { number, source })?;
+        let flow = Flow::new(header, self.flags.check).map_err(|source| XzError::Block { number, source })?;
         self.flows += 1;
         self.state = State::Flow(Box::new(flow));
         Ok(Parsed::Drain)
@@ -209,11 +204,7 @@ impl Reader {
         self.records.add(unpadded, raw);
         if len > MEMO_BLOCK {
             if let Some(bytes) = input.take(len) {
-                let job = self.pool.submit(Block {
-                    bytes,
-                    header,
-                    check,
-                });
+                let job = self.pool.submit(Block { bytes, header, check });
                 self.queue.push(self.blocks, job);
             }
             return Ok(Parsed::Progress);
@@ -227,11 +218,7 @@ impl Reader {
         let key: Box<[u8]> = key.into();
         let bytes = Bytes::copy_from_slice(&key);
         input.skip(len);
-        let job = self.pool.submit(Block {
-            bytes,
-            header,
-            check,
-        });
+        let job = self.pool.submit(Block { bytes, header, check });
         self.memo.put(key, raw, job.clone());
         self.queue.push(self.blocks, job);
         Ok(Parsed::Progress)
@@ -243,10 +230,7 @@ impl Reader {
             self.state = State::Flow(flow);
             return Ok(Parsed::Drain);
         }
-        let step = flow.step(input).map_err(|source| XzError::Block {
-            number: self.blocks,
-            source,
-        })?;
+        let step = flow.step(input).map_err(|source| XzError::Block { number: self.blocks, source })?;
         match step {
             FlowStep::End { unpadded, raw } => {
                 self.records.add(unpadded, raw);

@@ -39,17 +39,10 @@ impl Pool {
         let receiver = Arc::new(Mutex::new(receiver));
         let start = |number| {
             let receiver = receiver.clone();
-            Builder::new()
-                .name(format!("image-{number}"))
-                .spawn(move || work(&receiver))
-                .ok()
+            Builder::new().name(format!("image-{number}")).spawn(move || work(&receiver)).ok()
         };
         let workers: Vec<_> = (0..threads).map_while(start).collect();
-        Self {
-            sender: (!workers.is_empty()).then_some(sender),
-            workers,
-            submitted: 0,
-        }
+        Self { sender: (!workers.is_empty()).then_some(sender), workers, submitted: 0 }
     }
 
     /// How many blocks were submitted.
@@ -61,11 +54,7 @@ impl Pool {
     pub fn submit(&mut self, block: Block) -> Arc<Job> {
         self.submitted += 1;
         let (cost, room) = (block.cost(), block.room());
-        let job = Arc::new(Job {
-            state: Mutex::new(JobState::Waiting(block, room)),
-            done: Condvar::new(),
-            cost,
-        });
+        let job = Arc::new(Job { state: Mutex::new(JobState::Waiting(block, room)), done: Condvar::new(), cost });
         match &self.sender {
             Some(sender) if sender.send(job.clone()).is_ok() => {}
             _ => job.run(),
@@ -117,25 +106,17 @@ impl Job {
                 JobState::Done(piece) => return Ok(piece.clone()),
                 JobState::Failed(error) => return Err(error.take().unwrap_or(BlockError::Thread)),
                 JobState::Waiting(..) | JobState::Running => {
-                    state = self
-                        .done
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
         }
     }
 
     fn run(&self) {
-        let JobState::Waiting(block, room) =
-            std::mem::replace(&mut *self.lock(), JobState::Running)
-        else {
+        let JobState::Waiting(block, room) = std::mem::replace(&mut *self.lock(), JobState::Running) else {
             return;
         };
-        let mut outcome = Outcome {
-            job: self,
-            state: JobState::Failed(Some(BlockError::Thread)),
-        };
+        let mut outcome = Outcome { job: self, state: JobState::Failed(Some(BlockError::Thread)) };
         outcome.state = match block.decode(room) {
             Ok(piece) => JobState::Done(piece),
             Err(error) => JobState::Failed(Some(error)),
@@ -166,17 +147,10 @@ mod tests {
 
     #[test]
     fn a_thread_that_dies_is_reported_once_and_for_all() {
-        let job = Job {
-            state: Mutex::new(JobState::Running),
-            done: Condvar::new(),
-            cost: 0,
-        };
+        let job = Job { state: Mutex::new(JobState::Running), done: Condvar::new(), cost: 0 };
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| job.wait());
-            drop(Outcome {
-                job: &job,
-                state: JobState::Failed(Some(BlockError::Thread)),
-            });
+            drop(Outcome { job: &job, state: JobState::Failed(Some(BlockError::Thread)) });
             assert!(matches!(waiting.join().unwrap(), Err(BlockError::Thread)));
         });
         assert!(job.is_done() && !job.is_zero());

@@ -28,11 +28,7 @@ impl Queue {
 
     /// Appends a block that is decoded anyway.
     pub fn push_known(&mut self, number: u64, job: Arc<Job>) {
-        self.entries.push_back(Entry {
-            number,
-            job,
-            cost: 0,
-        });
+        self.entries.push_back(Entry { number, job, cost: 0 });
     }
 
     /// Nothing more should be appended before something was taken.
@@ -46,9 +42,7 @@ impl Queue {
 
     /// The first block need not be waited for.
     pub fn is_ready(&self) -> bool {
-        self.entries
-            .front()
-            .is_some_and(|entry| entry.job.is_done())
+        self.entries.front().is_some_and(|entry| entry.job.is_done())
     }
 
     /// Waits for the first block; gives its number and content.

@@ -18,12 +18,7 @@ const LIMIT: u64 = 64 << 20;
 const KIB: usize = 1 << 10;
 
 fn decode(xz: &[u8], chunk: usize, threads: usize) -> Result<(Vec<u8>, Image), DecodeError> {
-    let options = DecodeOptions {
-        threads,
-        max_raw_size: LIMIT,
-        max_extent: 1 << 20,
-        format: Some(Format::Xz),
-    };
+    let options = DecodeOptions { threads, max_raw_size: LIMIT, max_extent: 1 << 20, format: Some(Format::Xz) };
     let mut decoder = Decoder::new(options);
     let mut disk = Vec::new();
     let mut chunks = xz.chunks(chunk);
@@ -45,7 +40,7 @@ fn decode(xz: &[u8], chunk: usize, threads: usize) -> Result<(Vec<u8>, Image), D
 }
 
 fn error(xz: &[u8]) -> String {
-    let error = decode(xz, 4096, 1).err().expect("this must not decode");
+    let error = decode(xz, 4096, 1).expect_err("this must not decode");
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -59,11 +54,7 @@ fn error(xz: &[u8]) -> String {
 fn noise(len: usize, mut seed: u32) -> Vec<u8> {
     let byte = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if seed & 1 << 30 == 0 {
-            7
-        } else {
-            (seed >> 16) as u8
-        }
+        if seed & 1 << 30 == 0 { 7 } else { (seed >> 16) as u8 }
     };
     std::iter::repeat_with(byte).take(len).collect()
 }
@@ -79,20 +70,9 @@ fn the_writer_of_these_tests_writes_what_liblzma_reads() {
     let raw = noise(100_000, 1);
     let mut writer = Writer::new(Check::Sha256);
     writer.block(&raw, &Shape::talos());
-    writer.block(
-        &raw,
-        &Shape {
-            filters: vec![DELTA, 0x0A],
-            raw_size: false,
-            ..Shape::talos()
-        },
-    );
+    writer.block(&raw, &Shape { filters: vec![DELTA, 0x0A], raw_size: false, ..Shape::talos() });
     let mut decoded = Vec::new();
-    std::io::Read::read_to_end(
-        &mut liblzma::read::XzDecoder::new(&writer.finish()[..]),
-        &mut decoded,
-    )
-    .unwrap();
+    std::io::Read::read_to_end(&mut liblzma::read::XzDecoder::new(&writer.finish()[..]), &mut decoded).unwrap();
     assert!(decoded == raw.repeat(2));
 }
 
@@ -113,12 +93,7 @@ fn every_filter_and_check_is_read() {
         vec![DELTA, 4, 7],
     ] {
         for sizes in [true, false] {
-            let shape = Shape {
-                filters: filters.clone(),
-                compressed_size: sizes,
-                raw_size: sizes,
-                preset: 1,
-            };
+            let shape = Shape { filters: filters.clone(), compressed_size: sizes, raw_size: sizes, preset: 1 };
             let (decoded, _) = decode(&one_block(&raw, &shape), 1000, 0).unwrap();
             assert!(decoded == raw, "{shape:?}");
         }
@@ -126,17 +101,8 @@ fn every_filter_and_check_is_read() {
     for check in [Check::None, Check::Crc32, Check::Crc64, Check::Sha256] {
         for sizes in [true, false] {
             let mut writer = Writer::new(check);
-            writer.block(
-                &raw,
-                &Shape {
-                    compressed_size: sizes,
-                    ..Shape::talos()
-                },
-            );
-            assert!(
-                decode(&writer.finish(), 1000, 0).unwrap().0 == raw,
-                "{check:?}"
-            );
+            writer.block(&raw, &Shape { compressed_size: sizes, ..Shape::talos() });
+            assert!(decode(&writer.finish(), 1000, 0).unwrap().0 == raw, "{check:?}");
         }
     }
 }
@@ -160,21 +126,12 @@ fn blocks_of_every_kind_follow_each_other() {
         (&zeros, false),
         (&zeros, true),
     ] {
-        writer.block(
-            raw,
-            &Shape {
-                compressed_size: sizes,
-                ..Shape::talos()
-            },
-        );
+        writer.block(raw, &Shape { compressed_size: sizes, ..Shape::talos() });
         expected.extend_from_slice(raw);
     }
     let xz = writer.finish();
     for (chunk, threads) in [(333, 0), (777, 1), (65_536, 2), (usize::MAX, 3)] {
-        assert!(
-            decode(&xz, chunk, threads).unwrap().0 == expected,
-            "{chunk} {threads}"
-        );
+        assert!(decode(&xz, chunk, threads).unwrap().0 == expected, "{chunk} {threads}");
     }
 }
 
@@ -199,13 +156,7 @@ fn equal_blocks_are_decoded_once() {
             raw += piece.len();
         }
         assert_eq!(raw, 400 * 256 * KIB as u64);
-        assert_eq!(
-            reader.blocks(),
-            Blocks {
-                total: 400,
-                decoded: 2
-            }
-        );
+        assert_eq!(reader.blocks(), Blocks { total: 400, decoded: 2 });
     }
 }
 
@@ -221,10 +172,7 @@ fn the_same_bytes_under_another_check_are_another_block() {
     second.bytes.extend_from_slice(&[0; 4]);
     second.records = vec![(first.records[0].0 + 4, first.records[0].1)];
     let both = [first.finish(), second.finish()].concat();
-    assert_eq!(
-        error(&both),
-        "decoding block 2: the checksum of the decoded data does not match"
-    );
+    assert_eq!(error(&both), "decoding block 2: the checksum of the decoded data does not match");
 }
 
 #[test]
@@ -232,60 +180,28 @@ fn streams_may_follow_each_other_with_padding() {
     let raw = noise(3000, 6);
     let stream = one_block(&raw, &Shape::talos());
     let mut other = Writer::new(Check::None);
-    other.block(
-        &raw,
-        &Shape {
-            compressed_size: false,
-            ..Shape::talos()
-        },
-    );
+    other.block(&raw, &Shape { compressed_size: false, ..Shape::talos() });
     let other = other.finish();
     let empty = Writer::new(Check::Crc32).finish();
     for padding in [0, 4, 64] {
-        let xz = [
-            &stream[..],
-            &vec![0; padding],
-            &empty,
-            &other,
-            &vec![0; padding],
-            &stream,
-            &vec![0; padding],
-        ]
-        .concat();
+        let xz =
+            [&stream[..], &vec![0; padding], &empty, &other, &vec![0; padding], &stream, &vec![0; padding]].concat();
         for chunk in [1, 50, usize::MAX] {
-            assert!(
-                decode(&xz, chunk, 1).unwrap().0 == raw.repeat(3),
-                "{padding} {chunk}"
-            );
+            assert!(decode(&xz, chunk, 1).unwrap().0 == raw.repeat(3), "{padding} {chunk}");
         }
     }
     for padding in [1, 2, 3, 5] {
         let expected = "the padding after a stream is not a multiple of four bytes";
         assert_eq!(error(&[&stream[..], &vec![0; padding]].concat()), expected);
-        assert_eq!(
-            error(&[&stream[..], &vec![0; padding], &stream].concat()),
-            expected
-        );
+        assert_eq!(error(&[&stream[..], &vec![0; padding], &stream].concat()), expected);
     }
-    assert_eq!(
-        error(&[&stream[..], b"garbage after"].concat()),
-        "the stream header is not one"
-    );
-    assert_eq!(
-        error(&[&[0; 4][..], &stream].concat()),
-        "the stream header is not one"
-    );
+    assert_eq!(error(&[&stream[..], b"garbage after"].concat()), "the stream header is not one");
+    assert_eq!(error(&[&[0; 4][..], &stream].concat()), "the stream header is not one");
 }
 
 #[test]
 fn files_of_the_real_tool_are_read() {
-    let raw = [
-        vec![0; 5 << 19],
-        noise(400_000, 13),
-        vec![0; 700_000],
-        noise(100, 14),
-    ]
-    .concat();
+    let raw = [vec![0; 5 << 19], noise(400_000, 13), vec![0; 700_000], noise(100, 14)].concat();
     for arguments in [
         "-0 -T2",
         "-0 -T1",
@@ -318,11 +234,7 @@ fn files_of_the_real_tool_are_read() {
 /// `None` where there is no `xz`.
 fn real_xz(raw: &[u8], arguments: &str) -> Option<Vec<u8>> {
     let mut command = Command::new("xz");
-    command
-        .args(["-c", "-q"])
-        .args(arguments.split(' '))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    command.args(["-c", "-q"]).args(arguments.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().ok()?;
     let mut stdin = child.stdin.take().unwrap();
     let raw = raw.to_vec();
@@ -334,33 +246,13 @@ fn real_xz(raw: &[u8], arguments: &str) -> Option<Vec<u8>> {
 }
 
 fn shapes() -> impl Strategy<Value = Shape> {
-    let filters = prop_oneof![
-        Just(vec![]),
-        Just(vec![DELTA]),
-        Just(vec![4]),
-        Just(vec![0x0A])
-    ];
-    (
-        prop::bool::weighted(0.8),
-        prop::bool::weighted(0.8),
-        filters,
-        0u32..3,
-    )
-        .prop_map(|(compressed_size, raw_size, filters, preset)| Shape {
-            compressed_size,
-            raw_size,
-            filters,
-            preset,
-        })
+    let filters = prop_oneof![Just(vec![]), Just(vec![DELTA]), Just(vec![4]), Just(vec![0x0A])];
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.8), filters, 0u32..3)
+        .prop_map(|(compressed_size, raw_size, filters, preset)| Shape { compressed_size, raw_size, filters, preset })
 }
 
 fn checks() -> impl Strategy<Value = Check> {
-    prop_oneof![
-        Just(Check::None),
-        Just(Check::Crc32),
-        Just(Check::Crc64),
-        Just(Check::Sha256)
-    ]
+    prop_oneof![Just(Check::None), Just(Check::Crc32), Just(Check::Crc64), Just(Check::Sha256)]
 }
 
 /// Parts of an image: length, and what it is made of.

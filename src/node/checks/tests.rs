@@ -47,11 +47,19 @@ const CASES: &[(&str, Severity, Break)] = &[
     ("node-ip-tailscale", Error, |d| edit(d, "- 10.0.0.0/24", "- 0.0.0.0/0")),
     ("kubernetes-version", Error, |d| edit(d, "kubelet:v1.35.0", "kubelet:v1.29.1")),
     ("kubernetes-version", Error, |d| edit(d, "kubelet:v1.35.0", "kubelet:v1.36.0")),
-    ("architecture-not-arm64", Warning, |d| image(d).url = text("https://factory.talos.dev/image/x/v1.12.2/oracle-amd64.raw.xz")),
-    ("secure-boot", Error, |d| image(d).url = text("https://factory.talos.dev/image/x/v1.12.2/oracle-arm64-secureboot.raw.xz")),
+    ("architecture-not-arm64", Warning, |d| {
+        image(d).url = text("https://factory.talos.dev/image/x/v1.12.2/oracle-amd64.raw.xz")
+    }),
+    ("secure-boot", Error, |d| {
+        image(d).url = text("https://factory.talos.dev/image/x/v1.12.2/oracle-arm64-secureboot.raw.xz")
+    }),
     ("qemu-guest-agent", Error, |d| schematic(d, "siderolabs/qemu-guest-agent, siderolabs/tailscale")),
-    ("install-image-platform", Warning, |d| edit(d, "factory.talos.dev/oracle-installer/", "factory.talos.dev/installer/")),
-    ("install-image-platform", Warning, |d| edit(d, "factory.talos.dev/oracle-installer/", "ghcr.io/siderolabs/installer/")),
+    ("install-image-platform", Warning, |d| {
+        edit(d, "factory.talos.dev/oracle-installer/", "factory.talos.dev/installer/")
+    }),
+    ("install-image-platform", Warning, |d| {
+        edit(d, "factory.talos.dev/oracle-installer/", "ghcr.io/siderolabs/installer/")
+    }),
     ("install-image-mismatch", Warning, |d| edit(d, "f1922b:v1.12.2", "f1922b:v1.12.1")),
     ("install-image-mismatch", Warning, |d| image(d).talos_version = text("v1.13.0")),
     ("tailscale-extension-missing", Error, |d| image(d).schematic_id = text(EMPTY)),
@@ -82,7 +90,11 @@ fn each_trap_is_named_by_its_rule_and_the_guides_node_falls_into_none() {
         change(&mut draft);
         let found = found(&draft);
         assert!(found.contains(&(rule, *severity)), "case {number}: {rule} {severity:?} was not found, but {found:?}");
-        assert_eq!(Parsed::of(&draft, NOW).complete().is_none(), found.iter().any(|(_, s)| *s == Error), "case {number}: {rule}");
+        assert_eq!(
+            Parsed::of(&draft, NOW).complete().is_none(),
+            found.iter().any(|(_, s)| *s == Error),
+            "case {number}: {rule}"
+        );
     }
 }
 
@@ -99,7 +111,11 @@ fn correct_variations_of_the_guides_node_are_left_alone() {
         |d| schematic(d, "siderolabs/tailscale, siderolabs/iscsi-tools"),
         |d| {
             let links = "addresses:\n  - address: 10.0.0.214/24\nroutes:\n  - gateway: 10.0.0.1\n  - destination: 169.254.0.0/16\n";
-            edit(d, &format!("apiVersion: v1alpha1\nkind: LinkConfig\nname: ethSel0\n{links}"), "apiVersion: v1alpha1\nkind: DHCPv4Config\nname: ethSel0\n");
+            edit(
+                d,
+                &format!("apiVersion: v1alpha1\nkind: LinkConfig\nname: ethSel0\n{links}"),
+                "apiVersion: v1alpha1\nkind: DHCPv4Config\nname: ethSel0\n",
+            );
         },
     ];
     for (number, change) in fine.iter().enumerate() {

@@ -45,7 +45,12 @@ fn native() -> Draft {
         secrets_attribute: "cluster.secrets",
         ..ClusterDraft::default()
     };
-    Draft { machine_configuration: Given::Absent, machine: Given::Value(machine), cluster: Given::Value(cluster), ..draft() }
+    Draft {
+        machine_configuration: Given::Absent,
+        machine: Given::Value(machine),
+        cluster: Given::Value(cluster),
+        ..draft()
+    }
 }
 
 fn machine(draft: &mut Draft) -> &mut MachineDraft {
@@ -170,7 +175,11 @@ fn what_is_not_known_yet_leaves_the_rest_checked() {
         }
         machine(&mut draft).node_ip_subnets = list(&["100.64.0.0/10"]);
         let parsed = Parsed::of(&draft, NOW);
-        assert!(parsed.findings.iter().any(|finding| finding.rule == "node-ip-tailscale"), "{what}: {:?}", parsed.findings);
+        assert!(
+            parsed.findings.iter().any(|finding| finding.rule == "node-ip-tailscale"),
+            "{what}: {:?}",
+            parsed.findings
+        );
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use time::OffsetDateTime;
 
-use crate::node::draft::ClientDraft;
 use crate::node::door::Place;
+use crate::node::draft::ClientDraft;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::node::spec::Endpoint;
@@ -72,7 +72,9 @@ pub(super) fn credentials(
 fn minted(authority: &Given<CertificateAndKey>, now: OffsetDateTime) -> Given<ClientCredentials> {
     let Some(ca) = authority.value() else { return Given::Absent };
     let admin = pki::admin_certificate(ca, now, LIFETIME);
-    admin.map_or(Given::Absent, |admin| Given::Value(ClientCredentials { ca: ca.crt.clone(), crt: admin.crt, key: admin.key }))
+    admin.map_or(Given::Absent, |admin| {
+        Given::Value(ClientCredentials { ca: ca.crt.clone(), crt: admin.crt, key: admin.key })
+    })
 }
 
 /// Longer than any run.
@@ -90,11 +92,7 @@ fn usable(credentials: &ClientCredentials, now: OffsetDateTime, findings: &mut F
 }
 
 /// The credentials must be of the cluster that the configuration joins: otherwise the node would join and never be seen.
-pub(super) fn same_cluster(
-    credentials: &Given<ClientCredentials>,
-    worker: &Given<Worker>,
-    findings: &mut Findings,
-) {
+pub(super) fn same_cluster(credentials: &Given<ClientCredentials>, worker: &Given<Worker>, findings: &mut Findings) {
     let (Some(credentials), Some(worker)) = (credentials.value(), worker.value()) else { return };
     let ours = pki::ca_fingerprint(&credentials.ca).ok();
     // With machine.acceptedCAs another CA may sign clients; only the plain case can be told apart here.

@@ -26,11 +26,17 @@ pub(super) fn completed(draft: &Draft, defaults: &Defaults, flash: &Given<Flash>
             Given::Value(ImageDraft {
                 talos_version: image.talos_version.clone().or(known.talos_version.clone()),
                 schematic_id: image.schematic_id.clone().or(known.schematic_id.clone()),
-                schematic_yaml: image.schematic_yaml.clone().or(if same { known.schematic_yaml.clone() } else { Given::Absent }),
+                schematic_yaml: image.schematic_yaml.clone().or(if same {
+                    known.schematic_yaml.clone()
+                } else {
+                    Given::Absent
+                }),
                 ..image.clone()
             })
         }
-        (Given::Value(image), Given::Unknown) if image.talos_version.is_absent() || image.schematic_id.is_absent() => Given::Unknown,
+        (Given::Value(image), Given::Unknown) if image.talos_version.is_absent() || image.schematic_id.is_absent() => {
+            Given::Unknown
+        }
         (given, _) => given.clone(),
     }
 }

@@ -18,8 +18,7 @@ pub const TALOS_PORT: u16 = 50000;
 /// Oldest Talos that this provider is for: the first whose configuration it renders (DESIGN.md D8).
 const OLDEST: (u64, u64) = (1, 12);
 
-const ZEROS: &[(&str, Zero)] =
-    &[("partitions", Zero::Partitions), ("needed", Zero::Needed), ("all", Zero::All)];
+const ZEROS: &[(&str, Zero)] = &[("partitions", Zero::Partitions), ("needed", Zero::Needed), ("all", Zero::All)];
 
 pub(super) fn hostname(given: &Given<String>, findings: &mut Findings) -> Given<String> {
     let Some(name) = given.value() else {
@@ -107,7 +106,12 @@ pub(super) fn image(given: &Given<ImageDraft>, flash: &Given<Flash>, findings: &
         }
         Given::Value(draft) => draft,
     };
-    let version = parsed::<TalosVersion>(&draft.talos_version, "image.talos_version", "a Talos version such as v1.12.2", findings);
+    let version = parsed::<TalosVersion>(
+        &draft.talos_version,
+        "image.talos_version",
+        "a Talos version such as v1.12.2",
+        findings,
+    );
     if let Some(version) = version.value()
         && (version.major, version.minor) < OLDEST
     {
@@ -118,8 +122,14 @@ pub(super) fn image(given: &Given<ImageDraft>, flash: &Given<Flash>, findings: &
             "use Talos v1.12 or later",
         );
     }
-    let schematic = parsed::<SchematicId>(&draft.schematic_id, "image.schematic_id", "a schematic id of 64 hex digits", findings);
-    let installer = parsed::<InstallerReference>(&draft.installer, "image.installer", "an installer such as factory.talos.dev/oracle-installer/ID:v1.12.2", findings);
+    let schematic =
+        parsed::<SchematicId>(&draft.schematic_id, "image.schematic_id", "a schematic id of 64 hex digits", findings);
+    let installer = parsed::<InstallerReference>(
+        &draft.installer,
+        "image.installer",
+        "an installer such as factory.talos.dev/oracle-installer/ID:v1.12.2",
+        findings,
+    );
     let url = parsed::<Url>(&draft.url, "image.url", "a URL", findings);
     let sha256 = sha256(&draft.sha256, findings);
     let flashes = !matches!(flash, Given::Value(Flash::None));
@@ -131,7 +141,9 @@ pub(super) fn image(given: &Given<ImageDraft>, flash: &Given<Flash>, findings: &
             "set image = talosoci_image.NAME, or flash = { method = \"none\" } for a machine that already runs Talos",
         );
     }
-    for (given, attribute) in [(&draft.talos_version, "image.talos_version"), (&draft.schematic_id, "image.schematic_id")] {
+    for (given, attribute) in
+        [(&draft.talos_version, "image.talos_version"), (&draft.schematic_id, "image.schematic_id")]
+    {
         if given.is_absent() {
             findings.error(
                 "image-incomplete",
@@ -178,7 +190,10 @@ fn agree(installer: &InstallerReference, schematic: &SchematicId, version: &Talo
         findings.error(
             "installer-platform",
             "image.installer",
-            format!("{installer} is an installer for platform {}: an upgrade with it turns the node away from Oracle Cloud", installer.platform),
+            format!(
+                "{installer} is an installer for platform {}: an upgrade with it turns the node away from Oracle Cloud",
+                installer.platform
+            ),
             "use the oracle-installer of the same schematic, as talosoci_image gives it",
         );
     }
@@ -241,7 +256,12 @@ pub(super) fn flashes(given: &Given<FlashDraft>) -> Given<bool> {
     }
 }
 
-pub(super) fn flash(given: &Given<FlashDraft>, installed: &Given<String>, endpoint: &Given<Endpoint>, findings: &mut Findings) -> Given<Flash> {
+pub(super) fn flash(
+    given: &Given<FlashDraft>,
+    installed: &Given<String>,
+    endpoint: &Given<Endpoint>,
+    findings: &mut Findings,
+) -> Given<Flash> {
     let draft = match given {
         Given::Unknown => return Given::Unknown,
         Given::Absent => {
@@ -272,7 +292,9 @@ pub(super) fn flash(given: &Given<FlashDraft>, installed: &Given<String>, endpoi
         Given::Absent => endpoint.map_ref(|endpoint| endpoint.host.clone()),
         given => given.clone(),
     };
-    if [disk.is_unknown(), auth.is_unknown(), host_key.is_unknown(), host.is_unknown(), draft.ssh.user.is_unknown()].contains(&true) {
+    if [disk.is_unknown(), auth.is_unknown(), host_key.is_unknown(), host.is_unknown(), draft.ssh.user.is_unknown()]
+        .contains(&true)
+    {
         return Given::Unknown;
     }
     match (disk.into_value(), auth.into_value(), host_key.into_value(), host.into_value()) {
@@ -337,11 +359,13 @@ fn auth(ssh: &SshDraft, findings: &mut Findings) -> Given<SshAuth> {
 }
 
 fn host_key(ssh: &SshDraft, findings: &mut Findings) -> Given<HostKey> {
-    let accept_new = choice(&ssh.host_key_policy, "flash.ssh.host_key_policy", &[("strict", false), ("accept-new", true)], findings);
+    let accept_new =
+        choice(&ssh.host_key_policy, "flash.ssh.host_key_policy", &[("strict", false), ("accept-new", true)], findings);
     match (&ssh.host_key, &ssh.known_hosts) {
         (Given::Unknown, _) | (Given::Absent, Given::Unknown) => Given::Unknown,
         (Given::Value(keys), _) => {
-            let keys: Vec<String> = keys.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            let keys: Vec<String> =
+                keys.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             Given::Value(HostKey::Pinned(keys))
         }
         (Given::Absent, Given::Value(content)) => Given::Value(HostKey::KnownHosts(content.clone())),

@@ -69,10 +69,7 @@ fn the_guides_node_has_nothing_wrong() {
     let parsed = Parsed::of(&draft(), NOW);
     assert!(parsed.findings.is_empty(), "{:?}", parsed.findings);
     let spec = parsed.complete().unwrap();
-    assert_eq!(
-        spec.image.installer.to_string(),
-        format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.2")
-    );
+    assert_eq!(spec.image.installer.to_string(), format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.2"));
     assert_eq!(spec.endpoint.to_string(), "150.136.211.213:50000");
 }
 
@@ -97,8 +94,12 @@ fn each_mistake_is_named_by_its_rule() {
         ("image-url-missing", |d| image(d).url = Given::Absent),
         ("talos-too-old", |d| image(d).talos_version = text("v1.11.5")),
         ("image-incomplete", |d| image(d).talos_version = Given::Absent),
-        ("installer-platform", |d| image(d).installer = text(&format!("factory.talos.dev/installer/{SCHEMATIC}:v1.12.2"))),
-        ("installer-mismatch", |d| image(d).installer = text(&format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.3"))),
+        ("installer-platform", |d| {
+            image(d).installer = text(&format!("factory.talos.dev/installer/{SCHEMATIC}:v1.12.2"))
+        }),
+        ("installer-mismatch", |d| {
+            image(d).installer = text(&format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.3"))
+        }),
         ("flash-missing", |d| d.flash = Given::Absent),
         ("unknown-choice", |d| flash(d).method = text("usb")),
         ("disk-missing", |d| flash(d).disk = Given::Absent),
@@ -111,8 +112,12 @@ fn each_mistake_is_named_by_its_rule() {
         ("config-not-a-worker", |d| edit(d, "type: worker", "type: controlplane")),
         ("config-ca", |d| edit(d, "  ca:\n    crt: LS0t", "  ca:\n    crt: LS0s")),
         ("config-twice", |d| d.machine = Given::Unknown),
-        ("config-patch", |d| d.config_patches = Given::Value(vec![Given::Value(Secret::new("machine: {instal: {}}".into()))])),
-        ("config-validation", |d| edit(d, "  network:\n    kubespan", "  network:\n    nameservers: [1.1.1.1]\n    kubespan")),
+        ("config-patch", |d| {
+            d.config_patches = Given::Value(vec![Given::Value(Secret::new("machine: {instal: {}}".into()))])
+        }),
+        ("config-validation", |d| {
+            edit(d, "  network:\n    kubespan", "  network:\n    nameservers: [1.1.1.1]\n    kubespan")
+        }),
         ("config-validation", |d| edit(d, "cluster:\n  id", "cluster:\n  etcd: {}\n  id")),
         ("client-missing", |d| d.client = Given::Absent),
         ("client-syntax", |d| d.client = Given::Value(ClientDraft::Talosconfig(Secret::new("x".into())))),
@@ -186,7 +191,8 @@ fn the_temporary_cluster_is_the_same_for_the_same_node_only() {
 fn nothing_secret_of_the_real_cluster_is_in_the_temporary_configuration() {
     let spec = Parsed::of(&draft(), NOW).complete().unwrap();
     let yaml = crate::node::temporary::Temporary::derive(&spec).unwrap().yaml();
-    for secret in ["sfvb1a.5iakl9guujud3xjq", "qmhd2a.tmbn1g1glrf2p3rd", "ZYvI18NcDUPprCE", "tskey-auth", "TJsUdDHOzz"] {
+    for secret in ["sfvb1a.5iakl9guujud3xjq", "qmhd2a.tmbn1g1glrf2p3rd", "ZYvI18NcDUPprCE", "tskey-auth", "TJsUdDHOzz"]
+    {
         assert!(CONFIG.contains(secret), "{secret} is no secret of the real configuration");
         assert!(!yaml.expose().contains(secret), "{secret}");
     }
@@ -229,7 +235,15 @@ pub(in crate::node) fn flash(draft: &mut Draft) -> &mut FlashDraft {
 
 #[test]
 fn durations_are_read_as_go_writes_them() {
-    let cases = [("90s", Some(90)), ("15m", Some(900)), ("1h30m", Some(5400)), ("0s", None), ("5", None), ("", None), ("m", None)];
+    let cases = [
+        ("90s", Some(90)),
+        ("15m", Some(900)),
+        ("1h30m", Some(5400)),
+        ("0s", None),
+        ("5", None),
+        ("", None),
+        ("m", None),
+    ];
     for (text, seconds) in cases {
         assert_eq!(parse_duration(text), seconds.map(Duration::from_secs), "{text}");
     }

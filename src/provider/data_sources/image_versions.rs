@@ -37,12 +37,16 @@ impl DataSource for ImageVersions {
             Attribute::string("talos_version")
                 .optional()
                 .description("Version whose extensions are listed. Default: `latest`, the newest of `versions`."),
-            Attribute::bool("prereleases").optional().description("List alpha, beta and release candidate versions as well."),
-            Attribute::string("image_factory_url").optional().description("Image Factory to ask. Default: that of the provider block."),
+            Attribute::bool("prereleases")
+                .optional()
+                .description("List alpha, beta and release candidate versions as well."),
+            Attribute::string("image_factory_url")
+                .optional()
+                .description("Image Factory to ask. Default: that of the provider block."),
             Attribute::string("id").computed().description("Address of the Factory."),
-            Attribute::list("versions", Type::String)
-                .computed()
-                .description("Talos versions that the Factory serves and this provider is for (v1.12 and later), oldest first."),
+            Attribute::list("versions", Type::String).computed().description(
+                "Talos versions that the Factory serves and this provider is for (v1.12 and later), oldest first.",
+            ),
             Attribute::string("latest").computed().description("The newest of `versions`."),
             Attribute::list_of_objects(
                 "extensions",
@@ -60,7 +64,8 @@ impl DataSource for ImageVersions {
 
     async fn read(&self, _ctx: &Context, config: Value) -> Outcome {
         let settings = current(&self.settings);
-        let address = config.get("image_factory_url").as_str().or(settings.image_factory_url.value().map(String::as_str));
+        let address =
+            config.get("image_factory_url").as_str().or(settings.image_factory_url.value().map(String::as_str));
         let base = match factory_url(address.unwrap_or(IMAGE_FACTORY)) {
             Ok(base) => base,
             Err(problem) => return wrong("image_factory_url", "Invalid Image Factory Address", problem),

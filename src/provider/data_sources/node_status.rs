@@ -56,7 +56,9 @@ impl DataSource for NodeStatus {
         let parsed = Parsed::of(&draft, time::OffsetDateTime::now_utc());
         let Some(endpoint) = parsed.endpoint.value() else {
             let detail = "endpoint must be an IP address or host name, without scheme and port.";
-            return Outcome::failed(Diagnostic::error("Invalid Endpoint", detail).at(Path::root().attribute("endpoint")));
+            return Outcome::failed(
+                Diagnostic::error("Invalid Endpoint", detail).at(Path::root().attribute("endpoint")),
+            );
         };
         let patient = Patient {
             address: Address::new(endpoint.host.clone(), endpoint.talos_port),
@@ -72,7 +74,10 @@ impl DataSource for NodeStatus {
 fn asked() -> Vec<Attribute> {
     vec![
         Attribute::string("endpoint").required().description("Address where the Talos API answers."),
-        Attribute::number("talos_port").optional().validate(within(1..=65535)).description("Port of the Talos API. Default: 50000."),
+        Attribute::number("talos_port")
+            .optional()
+            .validate(within(1..=65535))
+            .description("Port of the Talos API. Default: 50000."),
         Attribute::string("hostname")
             .optional()
             .description("Name of the Kubernetes node, for when the node itself cannot be asked."),
@@ -118,7 +123,10 @@ fn answered() -> Vec<Attribute> {
         text("machine_uuid", "UUID of the machine."),
         text("node_name", "Name of the node."),
         Attribute::list("addresses", Type::String).computed().description("Addresses."),
-        text("kubernetes", "What Kubernetes says: `Ready`, `NotReady`, `unregistered` or `unasked`; null without a kubeconfig."),
+        text(
+            "kubernetes",
+            "What Kubernetes says: `Ready`, `NotReady`, `unregistered` or `unasked`; null without a kubeconfig.",
+        ),
         Attribute::list("findings", Type::String)
             .computed()
             .description("Lines of the kernel log that say what keeps a node from joining."),
@@ -161,9 +169,11 @@ fn store(mut state: Value, id: &str, seen: &Seen) -> Value {
 }
 
 fn pairs(names: (&str, &str), pairs: &[(String, String)]) -> Value {
-    Value::list(pairs.iter().map(|(first, second)| {
-        Value::object([(names.0, first.as_str().into()), (names.1, second.as_str().into())])
-    }))
+    Value::list(
+        pairs.iter().map(|(first, second)| {
+            Value::object([(names.0, first.as_str().into()), (names.1, second.as_str().into())])
+        }),
+    )
 }
 
 fn kubernetes(evidence: &Evidence) -> Option<&'static str> {

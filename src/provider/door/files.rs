@@ -148,7 +148,8 @@ fn add_file(ring: &mut Keyring, name: &str, kind: KeyKind, path: &str) {
 fn output(command: &str) -> Result<Secret<String>, String> {
     let words = words(command).ok_or("its quotes do not match")?;
     let (program, arguments) = words.split_first().ok_or("it is empty")?;
-    let output = Command::new(program).args(arguments).output().map_err(|error| format!("it cannot be run: {error}"))?;
+    let output =
+        Command::new(program).args(arguments).output().map_err(|error| format!("it cannot be run: {error}"))?;
     if !output.status.success() {
         return Err(format!("it ended with {}", output.status));
     }
@@ -187,7 +188,8 @@ impl Files for Texts<'_> {
         if let Some((_, text)) = self.texts.iter().find(|(name, _)| *name == wanted) {
             return Ok(Some((*text).to_owned()));
         }
-        Err("a function reads no files: put the text of it into talconfig.yaml, or use the talconfig attribute".to_owned())
+        Err("a function reads no files: put the text of it into talconfig.yaml, or use the talconfig attribute"
+            .to_owned())
     }
 }
 

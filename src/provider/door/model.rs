@@ -76,7 +76,9 @@ fn network(value: &Value) -> NetworkDraft {
         mac_address: given::string(value.get("mac_address")),
         interface: given::string(value.get("interface")),
         gateway: given::string(value.get("gateway")),
-        routes: given::object(value.get("routes"), |routes| routes.as_list().unwrap_or_default().iter().map(route).collect()),
+        routes: given::object(value.get("routes"), |routes| {
+            routes.as_list().unwrap_or_default().iter().map(route).collect()
+        }),
         dhcp: given::boolean(value.get("dhcp")),
         nameservers: list(value.get("nameservers")),
     }

@@ -54,7 +54,10 @@ fn machine() -> Attribute {
     let service = [
         Attribute::string("name").required().description("Name, such as `tailscale`."),
         Attribute::map("environment", Type::String).optional().sensitive().description("Variables. Kept in the state."),
-        Attribute::map("environment_wo", Type::String).optional().write_only().description("Variables, never stored; they win over `environment`."),
+        Attribute::map("environment_wo", Type::String)
+            .optional()
+            .write_only()
+            .description("Variables, never stored; they win over `environment`."),
         Attribute::list_of_objects("config_files", file).optional().description("Files that the service reads."),
     ];
     Attribute::object(
@@ -92,15 +95,23 @@ fn network() -> Attribute {
     Attribute::object(
         "network",
         [
-            Attribute::string("address").optional().description("Private IP with prefix length, such as `10.0.0.214/24`."),
-            Attribute::string("mac_address").optional().description("MAC address of the instance's VNIC, which tells the network card."),
-            Attribute::string("interface").optional().description("Name of the network card, instead of `mac_address`."),
-            Attribute::string("gateway").optional().description("Default gateway."),
-            Attribute::list_of_objects("routes", route)
+            Attribute::string("address")
                 .optional()
-                .description("Further routes. Oracle's metadata service and resolver need `169.254.0.0/16` without a gateway."),
+                .description("Private IP with prefix length, such as `10.0.0.214/24`."),
+            Attribute::string("mac_address")
+                .optional()
+                .description("MAC address of the instance's VNIC, which tells the network card."),
+            Attribute::string("interface")
+                .optional()
+                .description("Name of the network card, instead of `mac_address`."),
+            Attribute::string("gateway").optional().description("Default gateway."),
+            Attribute::list_of_objects("routes", route).optional().description(
+                "Further routes. Oracle's metadata service and resolver need `169.254.0.0/16` without a gateway.",
+            ),
             Attribute::bool("dhcp").optional().description("Set the network card up by DHCP."),
-            Attribute::list("nameservers", Type::String).optional().description("Resolvers; Oracle's is `169.254.169.254`."),
+            Attribute::list("nameservers", Type::String)
+                .optional()
+                .description("Resolvers; Oracle's is `169.254.169.254`."),
         ],
     )
     .optional()
@@ -112,24 +123,43 @@ fn cluster() -> Attribute {
         "cluster",
         [
             Attribute::string("name").optional().description("Name."),
-            Attribute::string("endpoint").optional().description("URL of the Kubernetes API, such as `https://192.168.1.50:6443`."),
-            Attribute::string("kubernetes_version").optional().description("Kubernetes version of the cluster, such as `v1.35.0`."),
-            Attribute::list("pod_subnets", Type::String).optional().description("Subnets of pods. Default: `10.244.0.0/16`."),
-            Attribute::list("service_subnets", Type::String).optional().description("Subnets of services. Default: `10.96.0.0/12`."),
+            Attribute::string("endpoint")
+                .optional()
+                .description("URL of the Kubernetes API, such as `https://192.168.1.50:6443`."),
+            Attribute::string("kubernetes_version")
+                .optional()
+                .description("Kubernetes version of the cluster, such as `v1.35.0`."),
+            Attribute::list("pod_subnets", Type::String)
+                .optional()
+                .description("Subnets of pods. Default: `10.244.0.0/16`."),
+            Attribute::list("service_subnets", Type::String)
+                .optional()
+                .description("Subnets of services. Default: `10.96.0.0/12`."),
             secrets(),
-            Attribute::plain("secrets_wo", secrets().value_type()).optional().write_only().description("The same, never stored."),
+            Attribute::plain("secrets_wo", secrets().value_type())
+                .optional()
+                .write_only()
+                .description("The same, never stored."),
             Attribute::string("secrets_file")
                 .optional()
                 .description("talsecret.yaml of the cluster, plain or encrypted with SOPS, instead of `secrets`."),
-            Attribute::string("age_key_file").optional().description("File with the age keys that open `secrets_file`."),
+            Attribute::string("age_key_file")
+                .optional()
+                .description("File with the age keys that open `secrets_file`."),
             Attribute::string("id").optional().description("Identity in discovery, unless `secrets` hold it."),
-            Attribute::string("secret").optional().sensitive().description("Secret of discovery, unless `secrets` hold it."),
+            Attribute::string("secret")
+                .optional()
+                .sensitive()
+                .description("Secret of discovery, unless `secrets` hold it."),
             Attribute::string("secret_wo").optional().write_only().description("The same, never stored."),
-            Attribute::string("token").optional().sensitive().description("Bootstrap token of Kubernetes, unless `secrets` hold it."),
+            Attribute::string("token")
+                .optional()
+                .sensitive()
+                .description("Bootstrap token of Kubernetes, unless `secrets` hold it."),
             Attribute::string("token_wo").optional().write_only().description("The same, never stored."),
-            Attribute::string("ca").optional().description(
-                "Authority of Kubernetes, as base64 of PEM, unless `secrets` hold it.",
-            ),
+            Attribute::string("ca")
+                .optional()
+                .description("Authority of Kubernetes, as base64 of PEM, unless `secrets` hold it."),
         ],
     )
     .optional()
@@ -139,7 +169,8 @@ fn cluster() -> Attribute {
 /// The object as the siderolabs provider shapes it.
 fn secrets() -> Attribute {
     let text = |name: &str| Attribute::string(name).optional().sensitive().description("As in the object.");
-    let pair = |name: &str| Attribute::object(name, [text("cert"), text("key")]).optional().description("As in the object.");
+    let pair =
+        |name: &str| Attribute::object(name, [text("cert"), text("key")]).optional().description("As in the object.");
     let key = Attribute::object("k8s_serviceaccount", [text("key")]).optional().description("As in the object.");
     Attribute::object(
         "secrets",
@@ -159,5 +190,7 @@ fn secrets() -> Attribute {
     )
     .optional()
     .sensitive()
-    .description("`talos_machine_secrets.NAME.machine_secrets` of the siderolabs provider, as it is. Kept in the state.")
+    .description(
+        "`talos_machine_secrets.NAME.machine_secrets` of the siderolabs provider, as it is. Kept in the state.",
+    )
 }

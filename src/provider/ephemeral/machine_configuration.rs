@@ -22,16 +22,28 @@ pub struct MachineConfiguration;
 impl EphemeralResource for MachineConfiguration {
     fn schema(&self) -> Schema {
         let mut all = vec![
-            Attribute::string("hostname").optional().description("Name of the node, where the configuration leaves it open."),
-            Attribute::string("base").optional().sensitive().description("A configuration as YAML, to be patched and checked."),
+            Attribute::string("hostname")
+                .optional()
+                .description("Name of the node, where the configuration leaves it open."),
+            Attribute::string("base")
+                .optional()
+                .sensitive()
+                .description("A configuration as YAML, to be patched and checked."),
         ];
         // Nothing here is ever stored, so the twins that are never stored have no use.
         all.extend(attributes::schema::attributes().into_iter().map(without_twins));
         all.push(attributes::schema::config_patches());
         all.extend([
-            Attribute::string("talos_version").optional().description("Release that `machine` and `cluster` are rendered for."),
-            Attribute::string("machine_configuration").computed().sensitive().description("The configuration, with all its documents."),
-            Attribute::string("config_hash").computed().description("Hash of its content, as `talosoci_node` shows it."),
+            Attribute::string("talos_version")
+                .optional()
+                .description("Release that `machine` and `cluster` are rendered for."),
+            Attribute::string("machine_configuration")
+                .computed()
+                .sensitive()
+                .description("The configuration, with all its documents."),
+            Attribute::string("config_hash")
+                .computed()
+                .description("Hash of its content, as `talosoci_node` shows it."),
         ]);
         Schema::new(all).description(
             "The configuration of a worker, rendered from a talconfig.yaml, from attributes, or from a configuration and \

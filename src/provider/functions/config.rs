@@ -46,10 +46,13 @@ impl Function for PatchConfig {
         let mut config = parse(&arguments)?;
         let patches = arguments.get(1).and_then(Value::as_list).unwrap_or_default();
         for (index, patch) in patches.iter().enumerate() {
-            let text = patch.as_str().ok_or_else(|| FunctionError::argument(1, format!("patch {index} is not a string")))?;
+            let text =
+                patch.as_str().ok_or_else(|| FunctionError::argument(1, format!("patch {index} is not a string")))?;
             config = config
                 .patch(&[text])
-                .map_err(|error| FunctionError::argument(1, format!("patch {index}: {}", crate::provision::error::chain(&error))))?
+                .map_err(|error| {
+                    FunctionError::argument(1, format!("patch {index}: {}", crate::provision::error::chain(&error)))
+                })?
                 .config;
         }
         Ok(config.to_yaml().into())
@@ -75,7 +78,10 @@ impl Function for ValidateConfig {
             "cloud" => Mode::Cloud,
             "container" => Mode::Container,
             other => {
-                return Err(FunctionError::argument(1, format!("mode {other:?} is not one of metal, cloud, container")));
+                return Err(FunctionError::argument(
+                    1,
+                    format!("mode {other:?} is not one of metal, cloud, container"),
+                ));
             }
         };
         let config = match MachineConfig::parse(string(&arguments, 0)?) {

@@ -26,10 +26,7 @@ pub fn all() -> Vec<(&'static str, Arc<dyn Function>)> {
 
 /// The string at `index`. Terraform checks types before it calls.
 fn string(arguments: &[Value], index: usize) -> Result<&str, FunctionError> {
-    arguments
-        .get(index)
-        .and_then(Value::as_str)
-        .ok_or_else(|| FunctionError::argument(index, "a string is required"))
+    arguments.get(index).and_then(Value::as_str).ok_or_else(|| FunctionError::argument(index, "a string is required"))
 }
 
 /// Blames the argument at `index` for an error.

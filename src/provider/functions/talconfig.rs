@@ -43,7 +43,8 @@ impl Function for RenderTalconfig {
         let (talconfig, node, secrets) = (string(&arguments, 0)?, string(&arguments, 1)?, string(&arguments, 2)?);
         let mut env = Variables::new();
         for (name, value) in arguments.get(3).and_then(Value::as_map).into_iter().flatten() {
-            let value = value.as_str().ok_or_else(|| FunctionError::argument(3, format!("the value of {name} is null")))?;
+            let value =
+                value.as_str().ok_or_else(|| FunctionError::argument(3, format!("the value of {name} is null")))?;
             env.insert(name.clone(), value.to_owned());
         }
         let rendered = talhelper::render(&talhelper::Input {
@@ -66,7 +67,9 @@ fn blamed(error: &TalhelperError) -> FunctionError {
         TalhelperError::Secrets { .. } => 2,
         TalhelperError::Sops { file, .. } | TalhelperError::Yaml { file, .. } if file == TALSECRET => 2,
         TalhelperError::Variable { .. } => 3,
-        TalhelperError::Sops { source, .. } => return FunctionError::argument(0, format!("a function opens no SOPS files: {source}")),
+        TalhelperError::Sops { source, .. } => {
+            return FunctionError::argument(0, format!("a function opens no SOPS files: {source}"));
+        }
         _ => 0,
     };
     match error.hints().first() {

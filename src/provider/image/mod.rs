@@ -110,8 +110,12 @@ impl Resource for ImageResource {
             Ok(_) => Outcome::state(state),
             Err(FactoryError::Refused { status, .. }) if status == http::StatusCode::NOT_FOUND => Outcome::gone(),
             Err(error) => {
-                let detail = format!("The state was kept, since the Factory could not be asked: {}.", crate::provision::error::chain(&error));
-                Outcome::state(state).diagnostics([Diagnostic::warning("Image Not Refreshed", detail).at(Path::root().attribute("url"))])
+                let detail = format!(
+                    "The state was kept, since the Factory could not be asked: {}.",
+                    crate::provision::error::chain(&error)
+                );
+                Outcome::state(state)
+                    .diagnostics([Diagnostic::warning("Image Not Refreshed", detail).at(Path::root().attribute("url"))])
             }
         }
     }

@@ -41,13 +41,17 @@ pub fn parse(config: &Value, factory: &Given<String>) -> Parsed {
     let mut findings = Findings::default();
     let version = version(config, &mut findings);
     let schematic = schematic(config, &mut findings);
-    let factory = given::string(config.get("image_factory_url"))
-        .or(factory.clone())
-        .or(Given::Value(IMAGE_FACTORY.to_owned()));
+    let factory =
+        given::string(config.get("image_factory_url")).or(factory.clone()).or(Given::Value(IMAGE_FACTORY.to_owned()));
     let factory = match factory.value().map(|text| factory_url(text)) {
         Some(Ok(url)) => Some(url),
         Some(Err(problem)) => {
-            findings.error("factory-url", "image_factory_url", problem.trim_end_matches('.'), "write the address of an Image Factory");
+            findings.error(
+                "factory-url",
+                "image_factory_url",
+                problem.trim_end_matches('.'),
+                "write the address of an Image Factory",
+            );
             None
         }
         None => None,
@@ -94,8 +98,13 @@ impl Image {
 
     /// Fills in what follows from the schematic's id.
     pub fn store(&self, state: &mut Value, id: &SchematicId, url: &Url) {
-        let installer =
-            InstallerReference::new(registry_of(&self.factory), &self.platform, self.secure_boot, id.clone(), self.version.clone());
+        let installer = InstallerReference::new(
+            registry_of(&self.factory),
+            &self.platform,
+            self.secure_boot,
+            id.clone(),
+            self.version.clone(),
+        );
         state.set("id", id.to_string());
         state.set("schematic_id", id.to_string());
         state.set("schematic_yaml", self.schematic.canonical());
@@ -108,7 +117,12 @@ fn version(config: &Value, findings: &mut Findings) -> Option<TalosVersion> {
     let text = config.get("talos_version").as_str()?;
     match text.parse::<TalosVersion>() {
         Ok(version) if version.minor_pair() < OLDEST => {
-            findings.error("talos-too-old", "talos_version", format!("Talos {version} is older than v1.12"), "use Talos v1.12 or later");
+            findings.error(
+                "talos-too-old",
+                "talos_version",
+                format!("Talos {version} is older than v1.12"),
+                "use Talos v1.12 or later",
+            );
             None
         }
         Ok(version) => Some(version),
@@ -155,7 +169,12 @@ fn pin(config: &Value, findings: &mut Findings) {
     if let Some(text) = config.get("sha256").as_str()
         && (text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()))
     {
-        findings.error("image-syntax", "sha256", format!("{text:?} is not a SHA-256"), "write the 64 hex digits that sha256sum prints");
+        findings.error(
+            "image-syntax",
+            "sha256",
+            format!("{text:?} is not a SHA-256"),
+            "write the 64 hex digits that sha256sum prints",
+        );
     }
 }
 

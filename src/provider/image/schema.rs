@@ -19,11 +19,13 @@ pub fn schema() -> Schema {
              most one of `extensions` and `schematic`.",
         ),
         Attribute::string("schematic").optional().description("The whole schematic, as YAML."),
-        Attribute::list("extra_kernel_args", Type::String)
-            .optional()
-            .description("Kernel arguments to add; a leading `-` removes a default one. With `schematic`, write them there."),
+        Attribute::list("extra_kernel_args", Type::String).optional().description(
+            "Kernel arguments to add; a leading `-` removes a default one. With `schematic`, write them there.",
+        ),
         Attribute::bool("secure_boot").optional().default(false).description("The flavour with signed boot."),
-        Attribute::string("image_factory_url").optional().description("Image Factory. Default: that of the provider block."),
+        Attribute::string("image_factory_url")
+            .optional()
+            .description("Image Factory. Default: that of the provider block."),
         Attribute::string("sha256").optional().description(
             "Pinned SHA-256 of the compressed disk image. The public Factory gives no digests, so this is what you \
              computed of an image you trust; a node refuses any other before its disk is touched.",

@@ -51,7 +51,11 @@ impl Target {
                 _ => (address, None),
             },
         };
-        let port = port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0)).map(|port| port.ok_or(())).transpose().ok()?;
+        let port = port
+            .map(|port| port.parse::<u16>().ok().filter(|port| *port > 0))
+            .map(|port| port.ok_or(()))
+            .transpose()
+            .ok()?;
         (!host.is_empty()).then(|| Self { hostname, host: host.to_owned(), port: port.map(i64::from) })
     }
 }
@@ -72,7 +76,10 @@ pub async fn run(target: &Target, settings: &Settings) -> Result<Imported, Diagn
         ));
     };
     let Some(endpoint) = parsed.endpoint.value() else {
-        return Err(failed(&format!("{:?} is not an address", target.host), "import by ENDPOINT or HOSTNAME@ENDPOINT[:PORT]"));
+        return Err(failed(
+            &format!("{:?} is not an address", target.host),
+            "import by ENDPOINT or HOSTNAME@ENDPOINT[:PORT]",
+        ));
     };
     let address = Address::new(endpoint.host.clone(), endpoint.talos_port);
     match refresh::look(&address, credentials).await {
@@ -97,7 +104,10 @@ fn found(
     }
     let config = config.and_then(|yaml| MachineConfig::parse(yaml.expose()).ok());
     if config.as_ref().and_then(MachineConfig::machine_type).is_some_and(|kind| kind != MachineType::Worker) {
-        return Err(failed(&format!("the node at {} is a control plane node", target.host), "only workers can be managed"));
+        return Err(failed(
+            &format!("the node at {} is a control plane node", target.host),
+            "only workers can be managed",
+        ));
     }
     let mut state = Value::object([
         ("endpoint", target.host.as_str().into()),
@@ -153,7 +163,13 @@ fn image(settings: &Settings, facts: &Facts) -> Option<Image> {
     let platform = facts.platform.as_deref().unwrap_or("oracle");
     Some(Image {
         url: Some(disk_image_url(&factory, &schematic, &talos_version, platform, architecture, false)),
-        installer: InstallerReference::new(registry_of(&factory), platform, false, schematic.clone(), talos_version.clone()),
+        installer: InstallerReference::new(
+            registry_of(&factory),
+            platform,
+            false,
+            schematic.clone(),
+            talos_version.clone(),
+        ),
         // Only what hashes to the id that is active is the schematic that talosoci_image would name.
         schematic_yaml: facts
             .schematic_yaml

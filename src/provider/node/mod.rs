@@ -17,7 +17,9 @@ use crate::talos::schematic::Schematic;
 use crate::talos::talosconfig::ClientCredentials;
 use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
 use crate::tfplugin::provider::Context;
-use crate::tfplugin::resource::{CreateRequest, DeleteRequest, Outcome, Plan, PlanRequest, ReadRequest, Resource, UpdateRequest};
+use crate::tfplugin::resource::{
+    CreateRequest, DeleteRequest, Outcome, Plan, PlanRequest, ReadRequest, Resource, UpdateRequest,
+};
 use crate::tfplugin::schema::Schema;
 use crate::tfplugin::validator::at_most_one_of;
 use crate::tfplugin::value::Value;
@@ -259,7 +261,10 @@ impl NodeResource {
         let Some(spec) = parsed.complete() else {
             let mut found = diagnostics::errors(&parsed.findings);
             if found.is_empty() {
-                found.error("Values Still Unknown", "A value that the node needs is still not known. This is a bug in the provider.");
+                found.error(
+                    "Values Still Unknown",
+                    "A value that the node needs is still not known. This is a bug in the provider.",
+                );
             }
             return Err(found);
         };
@@ -271,7 +276,13 @@ impl NodeResource {
 
     /// What the node itself says of a planned change. It can only warn: a promise that depends on who can be reached
     /// just now would not hold until the apply.
-    async fn foreseen(&self, ctx: &Context, planned: &Value, parsed: &Parsed, request: &PlanRequest) -> Option<Diagnostic> {
+    async fn foreseen(
+        &self,
+        ctx: &Context,
+        planned: &Value,
+        parsed: &Parsed,
+        request: &PlanRequest,
+    ) -> Option<Diagnostic> {
         let only_applies = planned.get("steps").as_list() == Some(&["apply".into()][..]);
         let expected = planned.get("reboot_expected").as_bool();
         if !only_applies || parsed.findings.has_errors() || parsed.apply_mode == ApplyMode::Staged {

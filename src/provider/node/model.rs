@@ -3,8 +3,8 @@
 use crate::node::draft::{Draft, FlashDraft, ImageDraft, JoinDraft, SshDraft};
 use crate::node::given::Given;
 use crate::node::spec::parse_duration;
-use crate::provider::{door, given};
 use crate::provider::settings::{Settings, client_object};
+use crate::provider::{door, given};
 use crate::provision::destroy::Wishes;
 use crate::provision::facts::Facts;
 use crate::talos::machine_config::{Change, ChangeKind};
@@ -75,7 +75,12 @@ fn flash(flash: &Value, settings: &Settings) -> FlashDraft {
 
 fn ssh(ssh: &Value, defaults: &SshDraft) -> SshDraft {
     if ssh.is_unknown() {
-        return SshDraft { private_key: Given::Unknown, host_key: Given::Unknown, user: Given::Unknown, ..SshDraft::default() };
+        return SshDraft {
+            private_key: Given::Unknown,
+            host_key: Given::Unknown,
+            user: Given::Unknown,
+            ..SshDraft::default()
+        };
     }
     let own_key = given::twin(given::secret(ssh.get("private_key")), given::secret(ssh.get("private_key_wo")));
     let own_agent = given::boolean(ssh.get("agent"));
@@ -89,7 +94,11 @@ fn ssh(ssh: &Value, defaults: &SshDraft) -> SshDraft {
         user: given::string(ssh.get("user")).or(defaults.user.clone()),
         private_key: if own_access { own_key } else { defaults.private_key.clone() },
         agent: own_agent.or(defaults.agent.clone()),
-        known_hosts: if own_host_key.is_absent() { own_known_hosts.or(defaults.known_hosts.clone()) } else { own_known_hosts },
+        known_hosts: if own_host_key.is_absent() {
+            own_known_hosts.or(defaults.known_hosts.clone())
+        } else {
+            own_known_hosts
+        },
         host_key: own_host_key,
         host_key_policy: given::string(ssh.get("host_key_policy")),
     }
@@ -156,7 +165,17 @@ fn describe(change: &Change) -> String {
 
 /// Leaves nothing unknown: what no step filled in is not there.
 pub fn settled(mut state: Value) -> Value {
-    let open = ["steps", "config_changes", "reboot_expected", "config_hash", "image_hash", "instance_id", "extensions", "platform", "addresses"];
+    let open = [
+        "steps",
+        "config_changes",
+        "reboot_expected",
+        "config_hash",
+        "image_hash",
+        "instance_id",
+        "extensions",
+        "platform",
+        "addresses",
+    ];
     for attribute in open {
         if state.get(attribute).is_unknown() {
             state.set(attribute, Value::Null);

@@ -91,7 +91,10 @@ pub fn refused_upgrade(prior: &Value, parsed: &Parsed) -> Option<Diagnostic> {
         "{why}.\n\nhint: set image.talos_version to a version that the node can be upgraded to from {found}, or change reflash \
          to flash the machine anew.\n\n(rule upgrade-path)"
     );
-    Some(Diagnostic::error("Talos Refuses This Upgrade", detail).at(Path::root().attribute("image").attribute("talos_version")))
+    Some(
+        Diagnostic::error("Talos Refuses This Upgrade", detail)
+            .at(Path::root().attribute("image").attribute("talos_version")),
+    )
 }
 
 /// A configuration that only reads differently stays as it stands in the state: the plan is then empty.
@@ -216,11 +219,7 @@ mod tests {
     use super::*;
 
     fn state(config: &str, version: &str) -> Value {
-        Value::object([
-            ("config_hash", config.into()),
-            ("talos_version", version.into()),
-            ("schematic_id", "s".into()),
-        ])
+        Value::object([("config_hash", config.into()), ("talos_version", version.into()), ("schematic_id", "s".into())])
     }
 
     #[test]
@@ -253,7 +252,11 @@ mod tests {
         assert_eq!(count(&one, &one, false), 0);
         assert_eq!(count(&one, &with("b".into(), "1".into()), false), 1);
         assert_eq!(count(&one, &with(Value::Unknown, "1".into()), false), 1);
-        assert_eq!(count(&none, &with("a".into(), Value::Null), false), 0, "an id that was not known is no other machine");
+        assert_eq!(
+            count(&none, &with("a".into(), Value::Null), false),
+            0,
+            "an id that was not known is no other machine"
+        );
         assert_eq!(count(&none, &with(Value::Null, "1".into()), false), 1);
         assert_eq!(count(&none, &with(Value::Null, "1".into()), true), 0, "an import knows no reflash");
         assert_eq!(count(&one, &with("a".into(), Value::Null), true), 1);

@@ -83,7 +83,12 @@ impl Remembered {
         changes.extend(after.difference(&before).map(|added| whole(added, ChangeKind::Added)));
         for (path, old) in self.leaves.iter().filter(|(_, entry)| after.contains(&entry.document)) {
             match new.leaves.get(path) {
-                None => changes.push(Change { path: path.clone(), kind: ChangeKind::Removed, old: old.shown.clone(), new: None }),
+                None => changes.push(Change {
+                    path: path.clone(),
+                    kind: ChangeKind::Removed,
+                    old: old.shown.clone(),
+                    new: None,
+                }),
                 Some(entry) if differ(path, old, entry, comparable) => changes.push(Change {
                     path: path.clone(),
                     kind: ChangeKind::Changed,
@@ -93,7 +98,10 @@ impl Remembered {
                 Some(_) => {}
             }
         }
-        let added = new.leaves.iter().filter(|(path, entry)| !self.leaves.contains_key(*path) && before.contains(&entry.document));
+        let added = new
+            .leaves
+            .iter()
+            .filter(|(path, entry)| !self.leaves.contains_key(*path) && before.contains(&entry.document));
         changes.extend(added.map(|(path, entry)| Change {
             path: path.clone(),
             kind: ChangeKind::Added,
@@ -129,7 +137,8 @@ fn keyed(key: &[u8], parts: &[&[u8]]) -> String {
 mod tests {
     use super::*;
 
-    const BASE: &str = "machine: {type: worker, token: abcdef.hunter2hunter2, env: {PROXY: s3cret}, install: {disk: /dev/sda}}\n";
+    const BASE: &str =
+        "machine: {type: worker, token: abcdef.hunter2hunter2, env: {PROXY: s3cret}, install: {disk: /dev/sda}}\n";
 
     fn remembered(text: &str) -> Remembered {
         Remembered::of(&MachineConfig::parse(text).expect("a configuration"))
@@ -142,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_changed_is_listed_and_secrets_are_in_neither_list_nor_store() {
-        let new = BASE.replace("s3cret", "0ther").replace("/dev/sda", "/dev/sdb") + "---\n{apiVersion: v1alpha1, kind: LinkConfig, name: net0}\n";
+        let new = BASE.replace("s3cret", "0ther").replace("/dev/sda", "/dev/sdb")
+            + "---\n{apiVersion: v1alpha1, kind: LinkConfig, name: net0}\n";
         assert_eq!(
             lines(BASE, &new),
             [

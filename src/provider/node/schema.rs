@@ -84,9 +84,9 @@ fn flash() -> Attribute {
         [
             Attribute::string("host").optional().description("Host. Default: `endpoint`."),
             Attribute::number("port").optional().default(22).validate(within(1..=65535)).description("Port."),
-            Attribute::string("user")
-                .optional()
-                .description("User: root, or one with password-less sudo. Default: that of the provider block, else `root`."),
+            Attribute::string("user").optional().description(
+                "User: root, or one with password-less sudo. Default: that of the provider block, else `root`.",
+            ),
             Attribute::string("private_key").optional().sensitive().description("Private key, as text."),
             Attribute::string("private_key_wo")
                 .optional()
@@ -97,7 +97,9 @@ fn flash() -> Attribute {
                 "Pinned host key of the rescue system: OpenSSH lines (`ssh-ed25519 AAAA…`) or `SHA256:` fingerprints, \
                  one a line.",
             ),
-            Attribute::string("known_hosts").optional().description("Content of a known_hosts file that lists the host."),
+            Attribute::string("known_hosts")
+                .optional()
+                .description("Content of a known_hosts file that lists the host."),
             Attribute::string("host_key_policy")
                 .optional()
                 .default("strict")

@@ -22,7 +22,14 @@ const HASH_OF: &str = include_str!("../../../tests/golden/guide/expected-talhelp
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let sealed = |text: &str, seed: u8| {
-        encrypt(text, Format::Yaml, &[RECIPIENT], &[seed; ENTROPY_LENGTH], time::macros::datetime!(2026-11-22 10:00 UTC)).unwrap()
+        encrypt(
+            text,
+            Format::Yaml,
+            &[RECIPIENT],
+            &[seed; ENTROPY_LENGTH],
+            time::macros::datetime!(2026-11-22 10:00 UTC),
+        )
+        .unwrap()
     };
     write(&folder, "talconfig.yaml", TALCONFIG);
     write(&folder, "talsecret.sops.yaml", &sealed(TALSECRET, 1));
@@ -87,7 +94,8 @@ fn the_guides_files_say_all_but_the_instances_address_and_key() {
 #[test]
 fn a_schematic_in_talconfig_is_registered_by_the_node() {
     let folder = folder();
-    let image = "talosImageURL: factory.talos.dev/oracle-installer/${SCHEMATIC_ID}\n    machineSpec:\n      mode: cloud\n";
+    let image =
+        "talosImageURL: factory.talos.dev/oracle-installer/${SCHEMATIC_ID}\n    machineSpec:\n      mode: cloud\n";
     let schematic = "schematic: {customization: {systemExtensions: {officialExtensions: [siderolabs/tailscale]}}}\n    \
                      machineSpec:\n      mode: oracle\n      arch: arm64\n";
     assert!(TALCONFIG.contains(image));

@@ -14,9 +14,15 @@ fn a_healthy_node_has_no_diagnosis() {
         answer: Answer::Node,
         stage: Some("running".into()),
         services: vec![service("kubelet", "Running", ""), service("ext-tailscale", "Running", "")],
-        logs: [("ext-tailscale".to_owned(), vec!["Received error: invalid key".to_owned(), "Startup complete".to_owned()])].into(),
+        logs: [(
+            "ext-tailscale".to_owned(),
+            vec!["Received error: invalid key".to_owned(), "Startup complete".to_owned()],
+        )]
+        .into(),
         // Said before it joined.
-        dmesg: vec!["[talos] controller failed: failed to sign API server CSR: dial tcp 192.168.1.50:50001: i/o timeout".into()],
+        dmesg: vec![
+            "[talos] controller failed: failed to sign API server CSR: dial tcp 192.168.1.50:50001: i/o timeout".into(),
+        ],
         clock_synced: Some(true),
         kubernetes: Some(KubernetesSeen::Ready),
         ..Evidence::default()
@@ -27,7 +33,11 @@ fn a_healthy_node_has_no_diagnosis() {
 
 #[test]
 fn what_the_kernel_log_says_is_understood() {
-    let failed = |what: &str| format!("user: warning: [2026-01-01T00:00:00Z]: [talos] controller failed {{\"controller\": \"secrets.APIController\", \"error\": \"failed to sign API server CSR: {what}\"}}");
+    let failed = |what: &str| {
+        format!(
+            "user: warning: [2026-01-01T00:00:00Z]: [talos] controller failed {{\"controller\": \"secrets.APIController\", \"error\": \"failed to sign API server CSR: {what}\"}}"
+        )
+    };
     let cases = [
         ("dial tcp 192.168.1.50:50001: i/o timeout", "trustd-unreachable"),
         ("dial tcp 192.168.1.50:50001: connect: no route to host", "trustd-unreachable"),
@@ -38,12 +48,16 @@ fn what_the_kernel_log_says_is_understood() {
         ("rpc error: code = Unknown desc = Unauthenticated", "trustd-token"),
     ];
     for (words, rule) in cases {
-        let evidence = Evidence { answer: Answer::Closed("refused".into()), dmesg: vec![failed(words)], ..Evidence::default() };
+        let evidence =
+            Evidence { answer: Answer::Closed("refused".into()), dmesg: vec![failed(words)], ..Evidence::default() };
         assert_eq!(rules(&evidence), [rule], "{words}");
         let lines = [failed(words), failed(words), "something else".to_owned()];
         assert_eq!(findings(&lines).len(), 1, "{words}");
     }
-    let trap = Evidence { dmesg: vec!["[talos] failed to load config via platform oracle: missing kind".into()], ..Evidence::default() };
+    let trap = Evidence {
+        dmesg: vec!["[talos] failed to load config via platform oracle: missing kind".into()],
+        ..Evidence::default()
+    };
     assert_eq!(rules(&trap), ["user-data"]);
 }
 
@@ -66,8 +80,15 @@ fn what_tailscale_says_is_understood_and_the_key_is_hidden() {
 #[test]
 fn services_that_wait_say_for_what() {
     let with = |service| Evidence { answer: Answer::Node, services: vec![service], ..Evidence::default() };
-    assert_eq!(rules(&with(service("ext-tailscale", "Waiting", "Waiting for extension service config"))), ["extension-config"]);
-    let agent = service("ext-qemu-guest-agent", "Waiting", "Waiting for file \"/dev/virtio-ports/org.qemu.guest_agent.0\" to exist");
+    assert_eq!(
+        rules(&with(service("ext-tailscale", "Waiting", "Waiting for extension service config"))),
+        ["extension-config"]
+    );
+    let agent = service(
+        "ext-qemu-guest-agent",
+        "Waiting",
+        "Waiting for file \"/dev/virtio-ports/org.qemu.guest_agent.0\" to exist",
+    );
     assert_eq!(rules(&with(agent)), ["extension-device"]);
     assert_eq!(rules(&with(service("kubelet", "Preparing", "pulling"))), ["kubelet-down"]);
     let unhealthy = ServiceSeen { healthy: Some(false), ..service("kubelet", "Running", "connection refused") };

@@ -41,12 +41,7 @@ pub(in crate::talhelper) struct FileText {
 pub(in crate::talhelper) fn read(root: &Node, wanted: &str, findings: &Findings<'_>) -> Cluster {
     let top = Section::new(findings, root, String::new(), &CLUSTER_KEYS);
     let factory = top.section("imageFactory", &FACTORY_KEYS);
-    let factory_text = |key: &str| {
-        factory
-            .as_ref()
-            .map(|section| section.text(key))
-            .unwrap_or_default()
-    };
+    let factory_text = |key: &str| factory.as_ref().map(|section| section.text(key)).unwrap_or_default();
     check_addresses(&top);
     let texts = |key: &str| top.texts(key).unwrap_or_default();
     let (hostnames, node) = nodes(&top, wanted);
@@ -60,8 +55,7 @@ pub(in crate::talhelper) fn read(root: &Node, wanted: &str, findings: &Findings<
         domain: top.text("domain"),
         pod_subnets: texts("clusterPodNets"),
         service_subnets: texts("clusterSvcNets"),
-        allow_scheduling: top.boolean("allowSchedulingOnMasters")
-            | top.boolean("allowSchedulingOnControlPlanes"),
+        allow_scheduling: top.boolean("allowSchedulingOnMasters") | top.boolean("allowSchedulingOnControlPlanes"),
         machine_sans: texts("additionalMachineCertSans"),
         api_server_sans: texts("additionalApiServerCertSans"),
         cni: top.raw("cniConfig"),
@@ -76,33 +70,19 @@ pub(in crate::talhelper) fn read(root: &Node, wanted: &str, findings: &Findings<
 
 /// All hostnames, and the wanted node. The other nodes' keys are checked, their values are not looked into:
 /// they may use what is not supported here.
-fn nodes(
-    top: &Section<'_, '_>,
-    wanted: &str,
-) -> (Vec<String>, Option<(node::NodeEntry, NodeConfigs)>) {
+fn nodes(top: &Section<'_, '_>, wanted: &str) -> (Vec<String>, Option<(node::NodeEntry, NodeConfigs)>) {
     let known: Vec<&str> = NODE_KEYS.iter().chain(&GROUP_KEYS).copied().collect();
     let sections = top.sections("nodes", &known).unwrap_or_default();
     if sections.is_empty() {
         top.mistake("nodes", "is missing");
     }
-    let hostnames: Vec<String> = sections
-        .iter()
-        .map(|section| section.required("hostname"))
-        .collect();
-    let found = hostnames
-        .iter()
-        .position(|hostname| hostname == wanted && !wanted.is_empty());
+    let hostnames: Vec<String> = sections.iter().map(|section| section.required("hostname")).collect();
+    let found = hostnames.iter().position(|hostname| hostname == wanted && !wanted.is_empty());
     let node = found.map(|at| {
         let entry = node::entry(&sections[at]);
         let own = node::configs(&sections[at]);
-        let group = if entry.control_plane {
-            "controlPlane"
-        } else {
-            "worker"
-        };
-        let group = top
-            .section(group, &GROUP_KEYS)
-            .map(|section| node::configs(&section));
+        let group = if entry.control_plane { "controlPlane" } else { "worker" };
+        let group = top.section(group, &GROUP_KEYS).map(|section| node::configs(&section));
         let merged = own.over(group.unwrap_or_default(), &entry);
         (entry, merged)
     });
@@ -118,10 +98,7 @@ fn check_addresses(top: &Section<'_, '_>) {
     let url = url::Url::parse(&endpoint).ok();
     let sound = url.is_some_and(|url| url.scheme() == "https" && url.has_host());
     if !sound && !endpoint.is_empty() {
-        top.mistake(
-            "endpoint",
-            "must be a URL such as https://192.168.1.50:6443",
-        );
+        top.mistake("endpoint", "must be a URL such as https://192.168.1.50:6443");
     }
     for key in ["clusterPodNets", "clusterSvcNets"] {
         let nets = top.texts(key).unwrap_or_default();
@@ -134,10 +111,7 @@ fn check_addresses(top: &Section<'_, '_>) {
 fn inline_manifests(top: &Section<'_, '_>) -> Vec<(String, FileText)> {
     let sections = top.sections("inlineManifests", &["name", "contents", "skipEnvsubst"]);
     let manifest = |section: &Section<'_, '_>| {
-        let contents = FileText {
-            text: section.required("contents"),
-            skip_envsubst: section.boolean("skipEnvsubst"),
-        };
+        let contents = FileText { text: section.required("contents"), skip_envsubst: section.boolean("skipEnvsubst") };
         (section.required("name"), contents)
     };
     sections.unwrap_or_default().iter().map(manifest).collect()
@@ -164,10 +138,4 @@ const CLUSTER_KEYS: [&str; 18] = [
     "worker",
 ];
 
-const FACTORY_KEYS: [&str; 5] = [
-    "registryURL",
-    "schematicEndpoint",
-    "protocol",
-    "installerURLTmpl",
-    "ISOURLTmpl",
-];
+const FACTORY_KEYS: [&str; 5] = ["registryURL", "schematicEndpoint", "protocol", "installerURLTmpl", "ISOURLTmpl"];

@@ -5,6 +5,4 @@ mod node;
 pub(super) mod section;
 
 pub(super) use cluster::{Cluster, FileText, read};
-pub(super) use node::{
-    Interface, MachineFile, NodeConfigs, NodeEntry, Patch, Route, Service, opens_template,
-};
+pub(super) use node::{Interface, MachineFile, NodeConfigs, NodeEntry, Patch, Route, Service, opens_template};

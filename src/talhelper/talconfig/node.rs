@@ -111,9 +111,7 @@ impl NodeConfigs {
     /// The node's values over its group's: whole values, but for patches (group first) and certSANs (node first).
     pub(in crate::talhelper) fn over(self, group: NodeConfigs, node: &NodeEntry) -> NodeConfigs {
         let patches = match (group.patches, self.patches) {
-            (Some(group), Some(own)) if !node.override_patches => {
-                Some(group.into_iter().chain(own).collect())
-            }
+            (Some(group), Some(own)) if !node.override_patches => Some(group.into_iter().chain(own).collect()),
             (group, own) => own.or(group),
         };
         let cert_sans = match (self.cert_sans, group.cert_sans) {
@@ -146,10 +144,7 @@ pub(super) fn entry(node: &Section<'_, '_>) -> NodeEntry {
     let addresses = node.required("ipAddress");
     let entry = NodeEntry {
         hostname: node.text("hostname"),
-        ip_addresses: addresses
-            .split(',')
-            .map(|address| address.trim().to_owned())
-            .collect(),
+        ip_addresses: addresses.split(',').map(|address| address.trim().to_owned()).collect(),
         control_plane: node.boolean("controlPlane"),
         install_disk: node.text("installDisk"),
         install_disk_selector: node.raw("installDiskSelector"),
@@ -158,10 +153,7 @@ pub(super) fn entry(node: &Section<'_, '_>) -> NodeEntry {
         override_cert_sans: node.boolean("overrideMachineCertSANs"),
     };
     if entry.install_disk.is_empty() && entry.install_disk_selector.is_none() {
-        node.findings().mistake(
-            node.at(),
-            format!("{} is missing", node.path("installDisk")),
-        );
+        node.findings().mistake(node.at(), format!("{} is missing", node.path("installDisk")));
     }
     if !is_hostname(&entry.hostname) {
         node.mistake("hostname", "is no valid hostname");
@@ -190,17 +182,7 @@ pub(super) fn configs(node: &Section<'_, '_>) -> NodeConfigs {
         firewall: firewall(node),
         services: services(node),
         volumes: volumes(node, "volumes", &["name", "provisioning", "encryption"]),
-        user_volumes: volumes(
-            node,
-            "userVolumes",
-            &[
-                "name",
-                "volumeType",
-                "provisioning",
-                "filesystem",
-                "encryption",
-            ],
-        ),
+        user_volumes: volumes(node, "userVolumes", &["name", "volumeType", "provisioning", "filesystem", "encryption"]),
     }
 }
 
@@ -215,15 +197,9 @@ pub(super) fn patches(section: &Section<'_, '_>) -> Option<Vec<Patch>> {
             section.findings().mistake(at, text);
         }
         if !text.starts_with('@') && opens_template(&text) {
-            section
-                .findings()
-                .unsupported(at, &format!("the Go template in {path}"));
+            section.findings().unsupported(at, &format!("the Go template in {path}"));
         }
-        Patch {
-            path,
-            line: section.findings().line(at),
-            text,
-        }
+        Patch { path, line: section.findings().line(at), text }
     };
     Some(texts.map(patch).collect())
 }
@@ -235,10 +211,7 @@ pub(in crate::talhelper) fn opens_template(text: &str) -> bool {
 
 fn templates_refused(node: &Section<'_, '_>, key: &str) -> Option<Vec<(String, String)>> {
     let pairs = node.pairs(key)?;
-    for (name, _) in pairs
-        .iter()
-        .filter(|(_, value)| opens_template(value) || value.contains("}}"))
-    {
+    for (name, _) in pairs.iter().filter(|(_, value)| opens_template(value) || value.contains("}}")) {
         let what = format!("the Go template in {}", node.path(&format!("{key}.{name}")));
         node.findings().unsupported(node.at_key(key), &what);
     }
@@ -247,28 +220,17 @@ fn templates_refused(node: &Section<'_, '_>, key: &str) -> Option<Vec<(String, S
 
 fn machine_files(node: &Section<'_, '_>) -> Option<Vec<MachineFile>> {
     const REST: [&str; 3] = ["permissions", "path", "op"];
-    let sections = node.sections(
-        "machineFiles",
-        &["content", "permissions", "path", "op", "skipEnvsubst"],
-    )?;
+    let sections = node.sections("machineFiles", &["content", "permissions", "path", "op", "skipEnvsubst"])?;
     let file = |section: &Section<'_, '_>| {
-        if !matches!(
-            section.text("op").as_str(),
-            "create" | "append" | "overwrite"
-        ) {
+        if !matches!(section.text("op").as_str(), "create" | "append" | "overwrite") {
             section.mistake("op", "must be create, append or overwrite");
         }
         if !section.text("path").starts_with('/') {
             section.mistake("path", "must be an absolute path");
         }
-        let rest = REST
-            .iter()
-            .filter_map(|key| Some(((*key).to_owned(), section.raw(key)?)));
+        let rest = REST.iter().filter_map(|key| Some(((*key).to_owned(), section.raw(key)?)));
         MachineFile {
-            content: FileText {
-                text: section.text("content"),
-                skip_envsubst: section.boolean("skipEnvsubst"),
-            },
+            content: FileText { text: section.text("content"), skip_envsubst: section.boolean("skipEnvsubst") },
             rest: rest.collect(),
         }
     };
@@ -277,10 +239,7 @@ fn machine_files(node: &Section<'_, '_>) -> Option<Vec<MachineFile>> {
 
 fn nameservers(node: &Section<'_, '_>) -> Option<Vec<String>> {
     let servers = node.texts("nameservers")?;
-    if servers
-        .iter()
-        .any(|server| server.parse::<std::net::IpAddr>().is_err())
-    {
+    if servers.iter().any(|server| server.parse::<std::net::IpAddr>().is_err()) {
         node.mistake("nameservers", "must be IP addresses");
     }
     Some(servers)
@@ -291,10 +250,7 @@ fn image_url(node: &Section<'_, '_>) -> Option<(String, At)> {
     let at = node.at_key("talosImageURL");
     let (_, tag, digest) = crate::talos::image::split_reference(&url);
     if tag.is_some() || digest.is_some() || url.contains("://") {
-        node.mistake(
-            "talosImageURL",
-            "must be an image name without a scheme, tag or digest",
-        );
+        node.mistake("talosImageURL", "must be an image name without a scheme, tag or digest");
     }
     (!url.is_empty()).then_some((url, at))
 }
@@ -308,22 +264,14 @@ fn schematic(node: &Section<'_, '_>) -> Option<Schematic> {
                 SchematicError::Mistake { at, problem } => (at, problem),
                 other => (value.at, other.to_string()),
             };
-            node.findings()
-                .mistake(at, format!("{}: {problem}", node.path("schematic")));
+            node.findings().mistake(at, format!("{}: {problem}", node.path("schematic")));
             None
         }
     }
 }
 
 fn machine_spec(node: &Section<'_, '_>) -> Option<MachineSpec> {
-    let known = [
-        "mode",
-        "arch",
-        "secureboot",
-        "useUKI",
-        "bootMethod",
-        "imageSuffix",
-    ];
+    let known = ["mode", "arch", "secureboot", "useUKI", "bootMethod", "imageSuffix"];
     let section = node.section("machineSpec", &known)?;
     let _ = section.boolean("useUKI");
     let spec = MachineSpec {
@@ -341,34 +289,21 @@ fn machine_spec(node: &Section<'_, '_>) -> Option<MachineSpec> {
 
 fn firewall(node: &Section<'_, '_>) -> Option<Firewall> {
     let section = node.section("ingressFirewall", &["defaultAction", "rules"])?;
-    let rules = section
-        .sections("rules", &["name", "portSelector", "ingress"])
-        .unwrap_or_default();
-    Some(Firewall {
-        default_action: section.text("defaultAction"),
-        rules: rules.iter().map(as_pairs).collect(),
-    })
+    let rules = section.sections("rules", &["name", "portSelector", "ingress"]).unwrap_or_default();
+    Some(Firewall { default_action: section.text("defaultAction"), rules: rules.iter().map(as_pairs).collect() })
 }
 
 fn services(node: &Section<'_, '_>) -> Option<Vec<Service>> {
     let sections = node.sections("extensionServices", &["name", "configFiles", "environment"])?;
     let service = |section: &Section<'_, '_>| {
-        let files = section
-            .sections("configFiles", &["content", "mountPath"])
-            .unwrap_or_default();
+        let files = section.sections("configFiles", &["content", "mountPath"]).unwrap_or_default();
         let service = Service {
             name: section.required("name"),
-            config_files: files
-                .iter()
-                .map(|file| (file.text("content"), file.required("mountPath")))
-                .collect(),
+            config_files: files.iter().map(|file| (file.text("content"), file.required("mountPath"))).collect(),
             environment: section.texts("environment").unwrap_or_default(),
         };
         if service.config_files.is_empty() && service.environment.is_empty() {
-            let text = format!(
-                "{} needs environment or configFiles",
-                section.path("").trim_end_matches('.')
-            );
+            let text = format!("{} needs environment or configFiles", section.path("").trim_end_matches('.'));
             section.findings().mistake(section.at(), text);
         }
         service
@@ -390,21 +325,14 @@ fn volumes(node: &Section<'_, '_>, key: &str, known: &[&str]) -> Option<Vec<Volu
 }
 
 fn as_pairs(section: &Section<'_, '_>) -> Vec<(String, Emit)> {
-    let entries = section
-        .entries()
-        .iter()
-        .filter(|entry| !entry.value.is_null());
-    entries
-        .map(|entry| (entry.key.clone(), as_written(&entry.value)))
-        .collect()
+    let entries = section.entries().iter().filter(|entry| !entry.value.is_null());
+    entries.map(|entry| (entry.key.clone(), as_written(&entry.value))).collect()
 }
 
 /// At most 255 characters in labels of letters, digits and inner hyphens.
 fn is_hostname(text: &str) -> bool {
     let label = |label: &str| {
-        let sound = label
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let sound = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         sound && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
     };
     text.is_empty() || (text.len() <= 255 && text.split('.').all(label))

@@ -14,10 +14,7 @@ pub(in crate::talhelper) struct Findings<'a> {
 impl<'a> Findings<'a> {
     /// `line_before` gives the line of the file for a line of the text that is read.
     pub(in crate::talhelper) fn new(line_before: &'a dyn Fn(usize) -> usize) -> Self {
-        Self {
-            found: RefCell::default(),
-            line_before,
-        }
+        Self { found: RefCell::default(), line_before }
     }
 
     pub(in crate::talhelper) fn mistake(&self, at: At, text: impl Into<String>) {
@@ -42,11 +39,7 @@ impl<'a> Findings<'a> {
 
     fn push(&self, at: At, text: String, unsupported: bool) {
         let line = self.line(at);
-        self.found.borrow_mut().push(Finding {
-            line,
-            text,
-            unsupported,
-        });
+        self.found.borrow_mut().push(Finding { line, text, unsupported });
     }
 }
 
@@ -59,22 +52,10 @@ pub(in crate::talhelper) struct Section<'a, 'n> {
 
 impl<'a, 'n> Section<'a, 'n> {
     /// Takes a mapping and reports its unknown keys; null is an empty mapping, anything else is reported.
-    pub(in crate::talhelper) fn new(
-        findings: &'a Findings<'a>,
-        node: &'n Node,
-        path: String,
-        known: &[&str],
-    ) -> Self {
-        let section = Self {
-            findings,
-            node,
-            path,
-        };
+    pub(in crate::talhelper) fn new(findings: &'a Findings<'a>, node: &'n Node, path: String, known: &[&str]) -> Self {
+        let section = Self { findings, node, path };
         if !node.is_null() && node.as_map().is_none() {
-            section.findings.mistake(
-                node.at,
-                format!("{} must be a mapping, not {}", section.named(), node.kind()),
-            );
+            section.findings.mistake(node.at, format!("{} must be a mapping, not {}", section.named(), node.kind()));
         }
         for entry in section.entries() {
             if !known.contains(&entry.key.as_str()) {
@@ -86,9 +67,7 @@ impl<'a, 'n> Section<'a, 'n> {
 
     fn unknown(&self, entry: &Entry, known: &[&str]) {
         let meant = yaml::nearest(&entry.key, known.iter().copied());
-        let meant = meant
-            .map(|meant| format!("; did you mean {meant:?}?"))
-            .unwrap_or_default();
+        let meant = meant.map(|meant| format!("; did you mean {meant:?}?")).unwrap_or_default();
         let text = format!("unknown key {:?} in {}{meant}", entry.key, self.named());
         self.findings.mistake(entry.key_at, text);
     }
@@ -133,15 +112,13 @@ impl<'a, 'n> Section<'a, 'n> {
     pub(in crate::talhelper) fn refuse(&self, keys: &[&str]) {
         for entry in self.entries() {
             if keys.contains(&entry.key.as_str()) && !entry.value.is_null() {
-                self.findings
-                    .unsupported(entry.key_at, &self.path(&entry.key));
+                self.findings.unsupported(entry.key_at, &self.path(&entry.key));
             }
         }
     }
 
     pub(in crate::talhelper) fn mistake(&self, key: &str, text: &str) {
-        self.findings
-            .mistake(self.at_key(key), format!("{} {text}", self.path(key)));
+        self.findings.mistake(self.at_key(key), format!("{} {text}", self.path(key)));
     }
 
     fn wrong(&self, key: &str, node: &Node, wanted: &str) {
@@ -166,8 +143,7 @@ impl<'a, 'n> Section<'a, 'n> {
     pub(in crate::talhelper) fn required(&self, key: &str) -> String {
         let text = self.text(key);
         if text.is_empty() && self.get(key).is_none_or(|node| node.as_scalar().is_some()) {
-            self.findings
-                .mistake(self.at_key(key), format!("{} is missing", self.path(key)));
+            self.findings.mistake(self.at_key(key), format!("{} is missing", self.path(key)));
         }
         text
     }
@@ -177,10 +153,7 @@ impl<'a, 'n> Section<'a, 'n> {
         let Some(node) = self.get(key) else {
             return false;
         };
-        match (
-            node.resolved(),
-            node.as_scalar().map(|scalar| scalar.text.as_str()),
-        ) {
+        match (node.resolved(), node.as_scalar().map(|scalar| scalar.text.as_str())) {
             (Some(Resolved::Bool(value)), _) => value,
             (_, Some("y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON")) => true,
             (_, Some("n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF")) => false,
@@ -216,17 +189,13 @@ impl<'a, 'n> Section<'a, 'n> {
     /// A list of strings, each with its place.
     pub(in crate::talhelper) fn placed_texts(&self, key: &str) -> Option<Vec<(String, At)>> {
         let items = self.list(key)?.iter().enumerate();
-        let texts = items
-            .filter(|(_, item)| !item.is_null())
-            .filter_map(|(index, item)| {
-                let text = item
-                    .as_scalar()
-                    .map(|scalar| (scalar.text.clone(), item.at));
-                if text.is_none() {
-                    self.wrong(&format!("{key}[{index}]"), item, "a string");
-                }
-                text
-            });
+        let texts = items.filter(|(_, item)| !item.is_null()).filter_map(|(index, item)| {
+            let text = item.as_scalar().map(|scalar| (scalar.text.clone(), item.at));
+            if text.is_none() {
+                self.wrong(&format!("{key}[{index}]"), item, "a string");
+            }
+            text
+        });
         Some(texts.collect())
     }
 
@@ -243,46 +212,29 @@ impl<'a, 'n> Section<'a, 'n> {
             self.wrong(key, node, "a mapping");
             return Some(Vec::new());
         };
-        let pairs = entries
-            .iter()
-            .filter_map(|entry| match entry.value.as_scalar() {
-                Some(_) if entry.value.is_null() => Some((entry.key.clone(), String::new())),
-                Some(scalar) => Some((entry.key.clone(), scalar.text.clone())),
-                None => {
-                    self.wrong(&format!("{key}.{}", entry.key), &entry.value, "a string");
-                    None
-                }
-            });
+        let pairs = entries.iter().filter_map(|entry| match entry.value.as_scalar() {
+            Some(_) if entry.value.is_null() => Some((entry.key.clone(), String::new())),
+            Some(scalar) => Some((entry.key.clone(), scalar.text.clone())),
+            None => {
+                self.wrong(&format!("{key}.{}", entry.key), &entry.value, "a string");
+                None
+            }
+        });
         Some(pairs.collect())
     }
 
     /// A mapping below this one.
-    pub(in crate::talhelper) fn section(
-        &self,
-        key: &str,
-        known: &[&str],
-    ) -> Option<Section<'a, 'n>> {
+    pub(in crate::talhelper) fn section(&self, key: &str, known: &[&str]) -> Option<Section<'a, 'n>> {
         let node = self.get(key)?;
         Some(Section::new(self.findings, node, self.path(key), known))
     }
 
     /// The mappings of a list.
-    pub(in crate::talhelper) fn sections(
-        &self,
-        key: &str,
-        known: &[&str],
-    ) -> Option<Vec<Section<'a, 'n>>> {
+    pub(in crate::talhelper) fn sections(&self, key: &str, known: &[&str]) -> Option<Vec<Section<'a, 'n>>> {
         let items = self.list(key)?.iter().enumerate();
         let sections = items
             .filter(|(_, item)| !item.is_null())
-            .map(|(index, item)| {
-                Section::new(
-                    self.findings,
-                    item,
-                    format!("{}[{index}]", self.path(key)),
-                    known,
-                )
-            });
+            .map(|(index, item)| Section::new(self.findings, item, format!("{}[{index}]", self.path(key)), known));
         Some(sections.collect())
     }
 

@@ -138,7 +138,7 @@ fn random_text(seed: u64) -> String {
     for _ in 0..=dice.roll(3) {
         let kind = &types::KINDS[if dice.roll(2) == 0 { 0 } else { dice.roll(types::KINDS.len() as u64) as usize }];
         // Kinds that exclude each other would need names of their own.
-        if used.iter().any(|other: &&str| *other == kind.kind) || kind.kind.contains("Volume") || is_link(kind.kind) {
+        if used.contains(&kind.kind) || kind.kind.contains("Volume") || is_link(kind.kind) {
             continue;
         }
         used.push(kind.kind);

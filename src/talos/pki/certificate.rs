@@ -2,8 +2,8 @@
 
 use hkdf::Hkdf;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyUsagePurpose, SerialNumber,
 };
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
@@ -44,19 +44,10 @@ pub(super) fn authority(
     params.not_after = validity.not_after;
     params.serial_number = Some(positive(serial));
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyCertSign,
-    ];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = params.self_signed(key).map_err(failed)?;
-    Ok(CertificateAndKey {
-        crt: pem::encode("CERTIFICATE", certificate.der()),
-        key: key.to_pem()?,
-    })
+    Ok(CertificateAndKey { crt: pem::encode("CERTIFICATE", certificate.der()), key: key.to_pem()? })
 }
 
 /// A client certificate of the Talos API with all rights: Ed25519, `O=os:admin`, no common name, `clientAuth` only.
@@ -73,20 +64,13 @@ pub fn admin_certificate(
 ) -> Result<CertificateAndKey, PkiError> {
     let facts = check::inspect(&ca.crt)?;
     if !ca.has_key() {
-        return Err(PkiError::NoKey {
-            subject: facts.subject,
-        });
+        return Err(PkiError::NoKey { subject: facts.subject });
     }
     let signer = PrivateKey::from_pem(ca.key.expose())?;
     if signer.public() != facts.public_key {
-        return Err(PkiError::KeyMismatch {
-            subject: facts.subject,
-        });
+        return Err(PkiError::KeyMismatch { subject: facts.subject });
     }
-    let validity = Validity {
-        not_before: now - Duration::HOUR,
-        not_after: now + lifetime,
-    };
+    let validity = Validity { not_before: now - Duration::HOUR, not_after: now + lifetime };
     let (seed, serial) = client_material(ca, validity)?;
     let key = PrivateKey::ed25519(seed)?;
     let mut params = CertificateParams::default();
@@ -99,26 +83,17 @@ pub fn admin_certificate(
     params.use_authority_key_identifier_extension = true;
     let issuer = Issuer::from_ca_cert_pem(&ca.crt, signer).map_err(failed)?;
     let certificate = params.signed_by(&key, &issuer).map_err(failed)?;
-    Ok(CertificateAndKey {
-        crt: pem::encode("CERTIFICATE", certificate.der()),
-        key: key.to_pem()?,
-    })
+    Ok(CertificateAndKey { crt: pem::encode("CERTIFICATE", certificate.der()), key: key.to_pem()? })
 }
 
 /// The client's key seed and serial number.
-fn client_material(
-    ca: &CertificateAndKey,
-    validity: Validity,
-) -> Result<(Zeroizing<[u8; 32]>, [u8; 16]), PkiError> {
+fn client_material(ca: &CertificateAndKey, validity: Validity) -> Result<(Zeroizing<[u8; 32]>, [u8; 16]), PkiError> {
     let key = pem::decode(ca.key.expose())?;
     let hkdf = Hkdf::<Sha256>::new(Some(b"talosoci/admin-client/v1"), &key.der);
-    let window =
-        [validity.not_before, validity.not_after].map(|time| time.unix_timestamp().to_be_bytes());
+    let window = [validity.not_before, validity.not_after].map(|time| time.unix_timestamp().to_be_bytes());
     let mut material = Zeroizing::new([0_u8; 48]);
     hkdf.expand(&window.concat(), material.as_mut_slice())
-        .map_err(|error| PkiError::Make {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| PkiError::Make { reason: error.to_string() })?;
     let (mut seed, mut serial) = (Zeroizing::new([0_u8; 32]), [0_u8; 16]);
     seed.copy_from_slice(&material[..32]);
     serial.copy_from_slice(&material[32..]);
@@ -140,7 +115,5 @@ fn positive(mut serial: [u8; 16]) -> SerialNumber {
 }
 
 fn failed(error: rcgen::Error) -> PkiError {
-    PkiError::Make {
-        reason: error.to_string(),
-    }
+    PkiError::Make { reason: error.to_string() }
 }

@@ -53,15 +53,11 @@ pub fn ca_fingerprint(text: &str) -> Result<String, PkiError> {
 pub fn check_ca(ca: &CertificateAndKey, now: OffsetDateTime) -> Result<CertificateFacts, PkiError> {
     let facts = inspect(&ca.crt)?;
     if !facts.is_ca {
-        return Err(PkiError::NotAuthority {
-            subject: facts.subject,
-        });
+        return Err(PkiError::NotAuthority { subject: facts.subject });
     }
     check_validity(&facts, now)?;
     if ca.has_key() && !key_matches(ca)? {
-        return Err(PkiError::KeyMismatch {
-            subject: facts.subject,
-        });
+        return Err(PkiError::KeyMismatch { subject: facts.subject });
     }
     Ok(facts)
 }
@@ -71,23 +67,14 @@ pub fn check_ca(ca: &CertificateAndKey, now: OffsetDateTime) -> Result<Certifica
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check_client(
-    ca: &str,
-    client: &CertificateAndKey,
-    now: OffsetDateTime,
-) -> Result<CertificateFacts, PkiError> {
+pub fn check_client(ca: &str, client: &CertificateAndKey, now: OffsetDateTime) -> Result<CertificateFacts, PkiError> {
     let facts = inspect(&client.crt)?;
     let authority = inspect(ca)?.subject;
     let issued = with_certificate(&client.crt, |leaf| {
-        with_certificate(ca, |issuer| {
-            Ok(leaf.verify_signature(Some(issuer.public_key())).is_ok())
-        })
+        with_certificate(ca, |issuer| Ok(leaf.verify_signature(Some(issuer.public_key())).is_ok()))
     })?;
     if !issued {
-        return Err(PkiError::ForeignIssuer {
-            subject: facts.subject,
-            authority,
-        });
+        return Err(PkiError::ForeignIssuer { subject: facts.subject, authority });
     }
     check_validity(&facts, now)?;
     if !facts.client_only {
@@ -97,9 +84,7 @@ pub fn check_client(
         });
     }
     if client.has_key() && !key_matches(client)? {
-        return Err(PkiError::KeyMismatch {
-            subject: facts.subject,
-        });
+        return Err(PkiError::KeyMismatch { subject: facts.subject });
     }
     Ok(facts)
 }
@@ -121,10 +106,7 @@ fn check_validity(facts: &CertificateFacts, now: OffsetDateTime) -> Result<(), P
     } else {
         return Ok(());
     };
-    Err(PkiError::Validity {
-        subject: facts.subject.clone(),
-        problem,
-    })
+    Err(PkiError::Validity { subject: facts.subject.clone(), problem })
 }
 
 fn with_certificate<T>(
@@ -135,35 +117,27 @@ fn with_certificate<T>(
     if block.label != "CERTIFICATE" {
         return Err(bad(format!("the PEM block is a {:?}", block.label)));
     }
-    let (_, certificate) =
-        X509Certificate::from_der(&block.der).map_err(|error| bad(error.to_string()))?;
+    let (_, certificate) = X509Certificate::from_der(&block.der).map_err(|error| bad(error.to_string()))?;
     read(&certificate)
 }
 
 fn facts(certificate: &X509Certificate<'_>) -> Result<CertificateFacts, PkiError> {
     let subject = certificate.subject();
-    let usage = certificate
-        .extended_key_usage()
-        .map_err(|error| bad(error.to_string()))?;
+    let usage = certificate.extended_key_usage().map_err(|error| bad(error.to_string()))?;
     let spki = certificate.public_key();
     Ok(CertificateFacts {
         subject: match subject.to_string() {
             empty if empty.is_empty() => "(empty)".into(),
             subject => subject,
         },
-        organizations: subject
-            .iter_organization()
-            .filter_map(|name| name.as_str().ok().map(Into::into))
-            .collect(),
+        organizations: subject.iter_organization().filter_map(|name| name.as_str().ok().map(Into::into)).collect(),
         is_ca: certificate.is_ca(),
         not_before: certificate.validity().not_before.to_datetime(),
         not_after: certificate.validity().not_after.to_datetime(),
         fingerprint: hex::encode(Sha256::digest(certificate.as_raw())),
         algorithm: match spki.algorithm.algorithm.to_id_string().as_str() {
             "1.3.101.112" => Some(KeyAlgorithm::Ed25519),
-            "1.2.840.10045.2.1" if spki.subject_public_key.data.len() == 65 => {
-                Some(KeyAlgorithm::EcdsaP256)
-            }
+            "1.2.840.10045.2.1" if spki.subject_public_key.data.len() == 65 => Some(KeyAlgorithm::EcdsaP256),
             "1.2.840.113549.1.1.1" => Some(KeyAlgorithm::Rsa),
             _ => None,
         },
@@ -183,7 +157,5 @@ fn facts(certificate: &X509Certificate<'_>) -> Result<CertificateFacts, PkiError
 }
 
 fn bad(reason: impl Into<String>) -> PkiError {
-    PkiError::Certificate {
-        reason: reason.into(),
-    }
+    PkiError::Certificate { reason: reason.into() }
 }

@@ -19,18 +19,9 @@ use crate::talos::secrets::{Certs, Cluster, SecretsBundle};
 ///
 /// # Errors
 /// None is known; the libraries' own checks are passed on.
-pub fn temporary_secrets(
-    seed: &[u8],
-    info: &str,
-    validity: Validity,
-) -> Result<SecretsBundle, PkiError> {
-    let source = Source {
-        hkdf: Hkdf::<Sha256>::new(Some(b"talosoci/temporary-cluster/v1"), seed),
-        info,
-    };
-    let ecdsa = |name: &str, organization| {
-        source.authority(source.p256(name)?, name, organization, validity)
-    };
+pub fn temporary_secrets(seed: &[u8], info: &str, validity: Validity) -> Result<SecretsBundle, PkiError> {
+    let source = Source { hkdf: Hkdf::<Sha256>::new(Some(b"talosoci/temporary-cluster/v1"), seed), info };
+    let ecdsa = |name: &str, organization| source.authority(source.p256(name)?, name, organization, validity);
     let os_key = PrivateKey::ed25519(Zeroizing::new(source.bytes("os-ca")?))?;
     Ok(SecretsBundle {
         cluster: Cluster {
@@ -38,9 +29,7 @@ pub fn temporary_secrets(
             secret: Secret::new(STANDARD.encode(source.bytes::<32>("cluster-secret")?)),
         },
         bootstrap_token: source.token("bootstrap-token")?,
-        secretbox_encryption_secret: Some(Secret::new(
-            STANDARD.encode(source.bytes::<32>("secretbox")?),
-        )),
+        secretbox_encryption_secret: Some(Secret::new(STANDARD.encode(source.bytes::<32>("secretbox")?))),
         aescbc_encryption_secret: None,
         trustd_token: source.token("trustd-token")?,
         certs: Certs {
@@ -65,9 +54,7 @@ impl Source<'_> {
         // The zero byte keeps ("a", "bc") and ("ab", "c") apart: neither part contains one.
         self.hkdf
             .expand_multi_info(&[self.info.as_bytes(), b"\0", name.as_bytes()], &mut bytes)
-            .map_err(|error| PkiError::Make {
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| PkiError::Make { reason: error.to_string() })?;
         Ok(bytes)
     }
 

@@ -24,14 +24,8 @@ pub enum KeyAlgorithm {
 pub struct PrivateKey(Kind);
 
 enum Kind {
-    Ed25519 {
-        seed: Zeroizing<[u8; 32]>,
-        pair: Box<KeyPair>,
-    },
-    P256 {
-        secret: p256::SecretKey,
-        public: Vec<u8>,
-    },
+    Ed25519 { seed: Zeroizing<[u8; 32]>, pair: Box<KeyPair> },
+    P256 { secret: p256::SecretKey, public: Vec<u8> },
 }
 
 impl PrivateKey {
@@ -41,20 +35,14 @@ impl PrivateKey {
     /// None is known; the library's own checks are passed on.
     pub fn ed25519(seed: Zeroizing<[u8; 32]>) -> Result<Self, PkiError> {
         let der = Zeroizing::new([PKCS8_ED25519.as_slice(), seed.as_slice()].concat());
-        let pair =
-            KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &rcgen::PKCS_ED25519)
-                .map_err(|error| bad(error.to_string()))?;
-        Ok(Self(Kind::Ed25519 {
-            seed,
-            pair: Box::new(pair),
-        }))
+        let pair = KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &rcgen::PKCS_ED25519)
+            .map_err(|error| bad(error.to_string()))?;
+        Ok(Self(Kind::Ed25519 { seed, pair: Box::new(pair) }))
     }
 
     /// A P-256 key from its scalar, or `None` for the few values that are none.
     pub fn p256(scalar: &[u8; 32]) -> Option<Self> {
-        p256::SecretKey::from_slice(scalar)
-            .ok()
-            .map(Self::from_p256)
+        p256::SecretKey::from_slice(scalar).ok().map(Self::from_p256)
     }
 
     /// Reads `ED25519 PRIVATE KEY`, `EC PRIVATE KEY` (SEC 1) or `PRIVATE KEY` (PKCS #8, either kind).
@@ -64,9 +52,7 @@ impl PrivateKey {
     pub fn from_pem(text: &str) -> Result<Self, PkiError> {
         let block = pem::decode(text)?;
         match block.label.as_str() {
-            "ED25519 PRIVATE KEY" => {
-                Self::ed25519(seed_of(&block.der).ok_or_else(|| bad("it is no Ed25519 key"))?)
-            }
+            "ED25519 PRIVATE KEY" => Self::ed25519(seed_of(&block.der).ok_or_else(|| bad("it is no Ed25519 key"))?),
             "EC PRIVATE KEY" => p256::SecretKey::from_sec1_der(&block.der)
                 .map(Self::from_p256)
                 .map_err(|_| bad("it is no EC key on the curve P-256")),
@@ -91,9 +77,7 @@ impl PrivateKey {
                 pem::encode("ED25519 PRIVATE KEY", &der)
             }
             Kind::P256 { secret, .. } => {
-                let der = secret
-                    .to_sec1_der()
-                    .map_err(|error| bad(error.to_string()))?;
+                let der = secret.to_sec1_der().map_err(|error| bad(error.to_string()))?;
                 pem::encode("EC PRIVATE KEY", &der)
             }
         };
@@ -141,8 +125,7 @@ impl SigningKey for PrivateKey {
             Kind::Ed25519 { pair, .. } => pair.sign(message),
             // RFC 6979: the nonce comes from the key and the message, so a second run makes the same certificate.
             Kind::P256 { secret, .. } => {
-                let signature: p256::ecdsa::Signature =
-                    p256::ecdsa::SigningKey::from(secret).sign(message);
+                let signature: p256::ecdsa::Signature = p256::ecdsa::SigningKey::from(secret).sign(message);
                 Ok(signature.to_der().as_bytes().to_vec())
             }
         }
@@ -159,12 +142,9 @@ fn seed_of(der: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
 }
 
 fn bad(reason: impl Into<String>) -> PkiError {
-    PkiError::Key {
-        reason: reason.into(),
-    }
+    PkiError::Key { reason: reason.into() }
 }
 
 /// RFC 8410: what stands before the seed in a PKCS #8 version 1 key.
-const PKCS8_ED25519: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PKCS8_ED25519: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];

@@ -26,10 +26,7 @@ pub struct CertificateAndKey {
 impl CertificateAndKey {
     /// A certificate whose key is not known here.
     pub fn without_key(crt: impl Into<String>) -> Self {
-        Self {
-            crt: crt.into(),
-            key: Secret::new(String::new()),
-        }
+        Self { crt: crt.into(), key: Secret::new(String::new()) }
     }
 
     /// Whether the private key is known.

@@ -19,24 +19,14 @@ pub struct PemBlock {
 /// # Errors
 /// No block, a block without an end, or content that is no base64.
 pub fn decode(text: &str) -> Result<PemBlock, PkiError> {
-    let (_, rest) = text
-        .split_once("-----BEGIN ")
-        .ok_or(bad("there is no BEGIN line"))?;
-    let (label, rest) = rest
-        .split_once("-----")
-        .ok_or(bad("the BEGIN line is broken"))?;
+    let (_, rest) = text.split_once("-----BEGIN ").ok_or(bad("there is no BEGIN line"))?;
+    let (label, rest) = rest.split_once("-----").ok_or(bad("the BEGIN line is broken"))?;
     let (body, _) = rest
         .split_once(&format!("-----END {label}-----"))
         .ok_or(bad("there is no END line that fits the BEGIN line"))?;
-    let packed: Zeroizing<String> =
-        Zeroizing::new(body.chars().filter(|c| !c.is_ascii_whitespace()).collect());
-    let der = STANDARD
-        .decode(packed.as_bytes())
-        .map_err(|_| bad("the content is no base64"))?;
-    Ok(PemBlock {
-        label: label.to_owned(),
-        der: Zeroizing::new(der),
-    })
+    let packed: Zeroizing<String> = Zeroizing::new(body.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+    let der = STANDARD.decode(packed.as_bytes()).map_err(|_| bad("the content is no base64"))?;
+    Ok(PemBlock { label: label.to_owned(), der: Zeroizing::new(der) })
 }
 
 /// Writes one block, 64 characters a line.
@@ -70,10 +60,7 @@ mod tests {
             let text = encode("ED25519 PRIVATE KEY", &der);
             assert!(text.lines().all(|line| line.len() <= 64));
             let block = decode(&text).unwrap();
-            assert_eq!(
-                (block.label.as_str(), &*block.der),
-                ("ED25519 PRIVATE KEY", &der)
-            );
+            assert_eq!((block.label.as_str(), &*block.der), ("ED25519 PRIVATE KEY", &der));
         }
     }
 

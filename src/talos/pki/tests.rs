@@ -43,14 +43,8 @@ fn authorities_look_like_those_of_talos() {
     for (ours, theirs) in [
         (&ours.certs.os, &theirs.certs.os),
         (&ours.certs.k8s, &theirs.certs.k8s),
-        (
-            ours.certs.etcd.as_ref().unwrap(),
-            theirs.certs.etcd.as_ref().unwrap(),
-        ),
-        (
-            ours.certs.k8s_aggregator.as_ref().unwrap(),
-            theirs.certs.k8s_aggregator.as_ref().unwrap(),
-        ),
+        (ours.certs.etcd.as_ref().unwrap(), theirs.certs.etcd.as_ref().unwrap()),
+        (ours.certs.k8s_aggregator.as_ref().unwrap(), theirs.certs.k8s_aggregator.as_ref().unwrap()),
     ] {
         let (ours, theirs) = (check_ca(ours, NOW).unwrap(), check_ca(theirs, NOW).unwrap());
         assert_eq!(ours.subject, theirs.subject);
@@ -66,28 +60,13 @@ fn derived_texts_have_the_forms_that_talos_wants() {
     for token in [&bundle.bootstrap_token, &bundle.trustd_token] {
         let (id, secret) = token.expose().split_once('.').unwrap();
         assert_eq!((id.len(), secret.len()), (6, 16));
-        assert!(
-            (id.to_owned() + secret)
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
-        );
+        assert!((id.to_owned() + secret).bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase()));
     }
     assert_eq!(bundle.cluster.id.len(), 44);
     assert_eq!(bundle.cluster.secret.expose().len(), 44);
     let account = bundle.certs.k8s_service_account.unwrap();
-    assert!(
-        account
-            .expose()
-            .starts_with("-----BEGIN EC PRIVATE KEY-----\n")
-    );
-    assert!(
-        bundle
-            .certs
-            .os
-            .key
-            .expose()
-            .starts_with("-----BEGIN ED25519 PRIVATE KEY-----\n")
-    );
+    assert!(account.expose().starts_with("-----BEGIN EC PRIVATE KEY-----\n"));
+    assert!(bundle.certs.os.key.expose().starts_with("-----BEGIN ED25519 PRIVATE KEY-----\n"));
 }
 
 #[test]
@@ -97,9 +76,7 @@ fn talos_own_keys_read_and_are_written_back_the_same() {
         let read = PrivateKey::from_pem(key.expose()).unwrap();
         assert_eq!(read.to_pem().unwrap(), *key);
     }
-    let rsa = PrivateKey::from_pem(certs.k8s_service_account.unwrap().expose())
-        .err()
-        .unwrap();
+    let rsa = PrivateKey::from_pem(certs.k8s_service_account.unwrap().expose()).err().unwrap();
     assert!(rsa.to_string().contains("RSA PRIVATE KEY"), "{rsa}");
 }
 
@@ -128,56 +105,26 @@ fn a_certificate_authority_on_p256_signs_too() {
 fn another_clusters_client_is_found_out_before_any_connection() {
     let client = admin_certificate(&upstream().certs.os, NOW, Duration::HOUR).unwrap();
     let ours = temporary().certs.os;
-    assert!(matches!(
-        check_client(&ours.crt, &client, NOW),
-        Err(PkiError::ForeignIssuer { .. })
-    ));
+    assert!(matches!(check_client(&ours.crt, &client, NOW), Err(PkiError::ForeignIssuer { .. })));
     let own = admin_certificate(&ours, NOW, Duration::HOUR).unwrap();
-    let late = check_client(&ours.crt, &own, NOW + Duration::hours(2))
-        .unwrap_err()
-        .to_string();
+    let late = check_client(&ours.crt, &own, NOW + Duration::hours(2)).unwrap_err().to_string();
     assert!(late.contains("expired on 2026-11-22"), "{late}");
-    let early = check_client(&ours.crt, &own, NOW - Duration::hours(2))
-        .unwrap_err()
-        .to_string();
+    let early = check_client(&ours.crt, &own, NOW - Duration::hours(2)).unwrap_err().to_string();
     assert!(early.contains("not valid before"), "{early}");
-    let mixed = CertificateAndKey {
-        key: client.key,
-        ..own.clone()
-    };
-    assert!(matches!(
-        check_client(&ours.crt, &mixed, NOW),
-        Err(PkiError::KeyMismatch { .. })
-    ));
+    let mixed = CertificateAndKey { key: client.key, ..own.clone() };
+    assert!(matches!(check_client(&ours.crt, &mixed, NOW), Err(PkiError::KeyMismatch { .. })));
     let authority = check_client(&ours.crt, &ours, NOW).unwrap_err();
-    assert!(
-        matches!(authority, PkiError::NotClient { .. }),
-        "{authority}"
-    );
-    assert!(matches!(
-        check_ca(&own, NOW),
-        Err(PkiError::NotAuthority { .. })
-    ));
+    assert!(matches!(authority, PkiError::NotClient { .. }), "{authority}");
+    assert!(matches!(check_ca(&own, NOW), Err(PkiError::NotAuthority { .. })));
 }
 
 #[test]
 fn an_authority_without_its_key_cannot_sign() {
     let ca = CertificateAndKey::without_key(temporary().certs.os.crt);
-    let error = admin_certificate(&ca, NOW, Duration::HOUR)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("O=talos") && error.contains("not known"),
-        "{error}"
-    );
-    let wrong = CertificateAndKey {
-        key: upstream().certs.os.key,
-        ..ca
-    };
-    assert!(matches!(
-        admin_certificate(&wrong, NOW, Duration::HOUR),
-        Err(PkiError::KeyMismatch { .. })
-    ));
+    let error = admin_certificate(&ca, NOW, Duration::HOUR).unwrap_err().to_string();
+    assert!(error.contains("O=talos") && error.contains("not known"), "{error}");
+    let wrong = CertificateAndKey { key: upstream().certs.os.key, ..ca };
+    assert!(matches!(admin_certificate(&wrong, NOW, Duration::HOUR), Err(PkiError::KeyMismatch { .. })));
 }
 
 #[test]

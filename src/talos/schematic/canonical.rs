@@ -21,9 +21,7 @@ fn differs(value: &Emit) -> bool {
             is_old_bool(text) || is_base60(text) || text == "<<" || only_blanks
         }
         Emit::List(items) => items.iter().any(differs),
-        Emit::Map(pairs) => pairs
-            .iter()
-            .any(|(key, value)| differs(&Emit::Text(key.clone())) || differs(value)),
+        Emit::Map(pairs) => pairs.iter().any(|(key, value)| differs(&Emit::Text(key.clone())) || differs(value)),
     }
 }
 
@@ -32,10 +30,7 @@ fn root(schematic: &Schematic) -> Vec<(String, Emit)> {
     root.text("owner", &schematic.owner);
     root.map("overlay", overlay(schematic));
     // Always there, even when empty.
-    root.0.push((
-        "customization".into(),
-        Emit::Map(customization(schematic).0),
-    ));
+    root.0.push(("customization".into(), Emit::Map(customization(schematic).0)));
     root.0
 }
 
@@ -43,12 +38,8 @@ fn overlay(schematic: &Schematic) -> Fields {
     let overlay = &schematic.overlay;
     let mut fields = Fields::default();
     if !(overlay.image.is_empty() && overlay.name.is_empty() && overlay.options.is_empty()) {
-        fields
-            .0
-            .push(("image".into(), Emit::Text(overlay.image.clone())));
-        fields
-            .0
-            .push(("name".into(), Emit::Text(overlay.name.clone())));
+        fields.0.push(("image".into(), Emit::Text(overlay.image.clone())));
+        fields.0.push(("name".into(), Emit::Text(overlay.name.clone())));
         fields.map("options", Fields(overlay.options.clone()));
     }
     fields
@@ -67,10 +58,7 @@ fn customization(schematic: &Schematic) -> Fields {
         disk_image.bare("sectorSize", &schematic.sector_size.to_string());
     }
     let mut fields = Fields::default();
-    fields.text(
-        "embeddedMachineConfiguration",
-        &schematic.embedded_machine_configuration,
-    );
+    fields.text("embeddedMachineConfiguration", &schematic.embedded_machine_configuration);
     fields.texts("extraKernelArgs", &schematic.extra_kernel_args);
     fields.list("meta", meta(schematic));
     fields.map("systemExtensions", extensions);

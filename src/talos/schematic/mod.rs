@@ -58,9 +58,7 @@ pub enum SchematicError {
     #[error("reading the schematic as YAML")]
     Yaml(#[source] YamlError),
     /// Nothing in it.
-    #[error(
-        "the schematic is empty; one without any customization is written customization: {{}}"
-    )]
+    #[error("the schematic is empty; one without any customization is written customization: {{}}")]
     Empty,
     /// An unknown key, or a value of the wrong kind or range.
     #[error("{at}: {problem}")]
@@ -91,11 +89,7 @@ impl Schematic {
 
     /// Makes a schematic of extensions and kernel arguments.
     pub fn from_parts(parts: Parts) -> Self {
-        Self {
-            extensions: parts.extensions,
-            extra_kernel_args: parts.extra_kernel_args,
-            ..Self::default()
-        }
+        Self { extensions: parts.extensions, extra_kernel_args: parts.extra_kernel_args, ..Self::default() }
     }
 
     /// The YAML that the Factory stores and hashes.
@@ -158,8 +152,7 @@ impl FromStr for SchematicId {
     type Err = SchematicIdError;
 
     fn from_str(text: &str) -> Result<Self, SchematicIdError> {
-        let sound =
-            text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let sound = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         match sound {
             true => Ok(Self(text.into())),
             false => Err(SchematicIdError { text: text.into() }),

@@ -4,9 +4,7 @@ use super::{Meta, Overlay, Schematic, SchematicError};
 use crate::yaml::{self, Emit, Node, Resolved, Value};
 
 pub(super) fn schematic(text: &str) -> Result<Schematic, SchematicError> {
-    let root = yaml::parse_single(text)
-        .map_err(SchematicError::Yaml)?
-        .ok_or(SchematicError::Empty)?;
+    let root = yaml::parse_single(text).map_err(SchematicError::Yaml)?.ok_or(SchematicError::Empty)?;
     node(&root)
 }
 
@@ -47,9 +45,7 @@ fn customization(node: &Node, schematic: &mut Schematic) -> Result<(), Schematic
     for (key, value) in fields(node, "customization", &KNOWN)? {
         let path = format!("customization.{key}");
         match key {
-            "embeddedMachineConfiguration" => {
-                schematic.embedded_machine_configuration = text_of(value, &path)?
-            }
+            "embeddedMachineConfiguration" => schematic.embedded_machine_configuration = text_of(value, &path)?,
             "extraKernelArgs" => schematic.extra_kernel_args = texts(value, &path)?,
             "meta" => schematic.meta = meta(value, &path)?,
             "systemExtensions" => {
@@ -59,11 +55,7 @@ fn customization(node: &Node, schematic: &mut Schematic) -> Result<(), Schematic
             }
             "bootloader" => schematic.bootloader = bootloader(value, &path)?,
             "secureboot" => {
-                for (key, value) in fields(
-                    value,
-                    &path,
-                    &["enrollKeys", "includeWellKnownCertificates"],
-                )? {
+                for (key, value) in fields(value, &path, &["enrollKeys", "includeWellKnownCertificates"])? {
                     let path = format!("{path}.{key}");
                     match key {
                         "enrollKeys" => schematic.enroll_keys = text_of(value, &path)?,
@@ -85,18 +77,12 @@ fn meta(node: &Node, path: &str) -> Result<Vec<Meta>, SchematicError> {
     let mut metas = Vec::new();
     for (index, item) in list(node, path)?.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let mut meta = Meta {
-            key: 0,
-            value: String::new(),
-        };
+        let mut meta = Meta { key: 0, value: String::new() };
         for (key, value) in fields(item, &path, &["key", "value"])? {
             let path = format!("{path}.{key}");
             match key {
                 // The bound makes the conversion exact.
-                "key" => {
-                    meta.key =
-                        u8::try_from(number(value, &path, u8::MAX.into())?).unwrap_or(u8::MAX)
-                }
+                "key" => meta.key = u8::try_from(number(value, &path, u8::MAX.into())?).unwrap_or(u8::MAX),
                 _ => meta.value = text_of(value, &path)?,
             }
         }
@@ -122,22 +108,12 @@ fn bootloader(node: &Node, path: &str) -> Result<String, SchematicError> {
 }
 
 /// The known keys of a mapping with their values; null is an empty mapping.
-fn fields<'n>(
-    node: &'n Node,
-    place: &str,
-    known: &[&str],
-) -> Result<Vec<(&'n str, &'n Node)>, SchematicError> {
+fn fields<'n>(node: &'n Node, place: &str, known: &[&str]) -> Result<Vec<(&'n str, &'n Node)>, SchematicError> {
     if node.is_null() {
         return Ok(Vec::new());
     }
-    let named = if place.is_empty() {
-        "the schematic"
-    } else {
-        place
-    };
-    let entries = node
-        .as_map()
-        .ok_or_else(|| wrong(node, named, "a mapping"))?;
+    let named = if place.is_empty() { "the schematic" } else { place };
+    let entries = node.as_map().ok_or_else(|| wrong(node, named, "a mapping"))?;
     let mut fields = Vec::with_capacity(entries.len());
     for entry in entries {
         if !known.contains(&entry.key.as_str()) {
@@ -162,9 +138,7 @@ fn list<'n>(node: &'n Node, path: &str) -> Result<&'n [Node], SchematicError> {
 
 /// Any scalar as its text, as go-yaml puts numbers and booleans into string fields; null is "".
 fn text_of(node: &Node, path: &str) -> Result<String, SchematicError> {
-    let scalar = node
-        .as_scalar()
-        .ok_or_else(|| wrong(node, path, "a string"))?;
+    let scalar = node.as_scalar().ok_or_else(|| wrong(node, path, "a string"))?;
     match node.is_null() {
         true => Ok(String::new()),
         false => Ok(scalar.text.clone()),
@@ -173,10 +147,7 @@ fn text_of(node: &Node, path: &str) -> Result<String, SchematicError> {
 
 fn texts(node: &Node, path: &str) -> Result<Vec<String>, SchematicError> {
     let items = list(node, path)?.iter().enumerate();
-    items
-        .filter(|(_, item)| !item.is_null())
-        .map(|(index, item)| text_of(item, &format!("{path}[{index}]")))
-        .collect()
+    items.filter(|(_, item)| !item.is_null()).map(|(index, item)| text_of(item, &format!("{path}[{index}]"))).collect()
 }
 
 /// `true`, `false`, and the YAML 1.1 words that go-yaml still takes for a boolean field.
@@ -197,10 +168,9 @@ fn number(node: &Node, path: &str, max: u64) -> Result<u64, SchematicError> {
     };
     match node.resolved() {
         Some(Resolved::Null) => Ok(0),
-        Some(Resolved::Int(value)) => u64::try_from(value)
-            .ok()
-            .filter(|value| *value <= max)
-            .ok_or_else(|| wrong(node, path, wanted)),
+        Some(Resolved::Int(value)) => {
+            u64::try_from(value).ok().filter(|value| *value <= max).ok_or_else(|| wrong(node, path, wanted))
+        }
         _ => Err(wrong(node, path, wanted)),
     }
 }
@@ -210,17 +180,10 @@ fn options(node: &Node, path: &str) -> Result<Vec<(String, Emit)>, SchematicErro
     if node.is_null() {
         return Ok(Vec::new());
     }
-    let entries = node
-        .as_map()
-        .ok_or_else(|| wrong(node, path, "a mapping"))?;
+    let entries = node.as_map().ok_or_else(|| wrong(node, path, "a mapping"))?;
     let mut pairs = entries
         .iter()
-        .map(|entry| {
-            Ok((
-                entry.key.clone(),
-                free(&entry.value, &format!("{path}.{}", entry.key))?,
-            ))
-        })
+        .map(|entry| Ok((entry.key.clone(), free(&entry.value, &format!("{path}.{}", entry.key))?)))
         .collect::<Result<Vec<_>, SchematicError>>()?;
     yaml::sort_keys(&mut pairs);
     Ok(pairs)
@@ -251,8 +214,5 @@ fn wrong(node: &Node, path: &str, wanted: &str) -> SchematicError {
         Some(scalar) => format!("{} {:?}", node.kind(), scalar.text),
         None => node.kind().to_owned(),
     };
-    SchematicError::Mistake {
-        at: node.at,
-        problem: format!("{path} must be {wanted}, not {found}"),
-    }
+    SchematicError::Mistake { at: node.at, problem: format!("{path} must be {wanted}, not {found}") }
 }

@@ -21,33 +21,17 @@ fn every_schematic_gets_the_id_that_the_factory_gives_it() {
             continue;
         }
         let schematic = parsed.unwrap_or_else(|error| panic!("{}: {error}", vector.name));
-        assert_eq!(
-            Some(schematic.canonical()),
-            vector.canonical,
-            "{}",
-            vector.name
-        );
-        assert_eq!(
-            Some(schematic.id().to_string()),
-            vector.id,
-            "{}",
-            vector.name
-        );
+        assert_eq!(Some(schematic.canonical()), vector.canonical, "{}", vector.name);
+        assert_eq!(Some(schematic.id().to_string()), vector.id, "{}", vector.name);
         let again = Schematic::parse(&schematic.canonical()).unwrap();
-        assert_eq!(
-            again, schematic,
-            "{}: canonical text reads back",
-            vector.name
-        );
+        assert_eq!(again, schematic, "{}: canonical text reads back", vector.name);
     }
 }
 
 #[test]
 fn the_guides_schematic_needs_only_its_extension() {
-    let schematic = Schematic::from_parts(Parts {
-        extensions: vec!["siderolabs/tailscale".into()],
-        ..Parts::default()
-    });
+    let schematic =
+        Schematic::from_parts(Parts { extensions: vec!["siderolabs/tailscale".into()], ..Parts::default() });
     let id = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
     assert_eq!(schematic.id().to_string(), id);
     assert_eq!(schematic.extensions(), ["siderolabs/tailscale"]);
@@ -69,15 +53,8 @@ fn strings_that_factory_releases_quote_differently_are_known() {
         ("console=ttyAMA0", false),
         ("a\nb", false),
     ] {
-        let schematic = Schematic::from_parts(Parts {
-            extra_kernel_args: vec![argument.into()],
-            ..Parts::default()
-        });
-        assert_eq!(
-            schematic.id_depends_on_factory_release(),
-            wanted,
-            "{argument:?}"
-        );
+        let schematic = Schematic::from_parts(Parts { extra_kernel_args: vec![argument.into()], ..Parts::default() });
+        assert_eq!(schematic.id_depends_on_factory_release(), wanted, "{argument:?}");
     }
     let keys = Schematic::parse("customization: {secureboot: {enrollKeys: off}}").unwrap();
     assert!(keys.id_depends_on_factory_release());
@@ -89,40 +66,19 @@ fn mistakes_are_refused_with_place_and_remedy() {
         ("", "is empty"),
         ("# nothing\n", "is empty"),
         ("[]", "the schematic must be a mapping, not a list"),
-        (
-            "customisation: {}",
-            "unknown key \"customisation\" in the schematic; did you mean \"customization\"?",
-        ),
+        ("customisation: {}", "unknown key \"customisation\" in the schematic; did you mean \"customization\"?"),
         (
             "customization:\n  systemExtension: {}\n",
             "line 2, column 3: unknown key \"systemExtension\" in customization; did you mean \"systemExtensions\"?",
         ),
-        (
-            "customization: {systemExtensions: {officialExtensions: x}}",
-            "officialExtensions must be a list",
-        ),
-        (
-            "customization: {extraKernelArgs: [[x]]}",
-            "customization.extraKernelArgs[0] must be a string, not a list",
-        ),
-        (
-            "customization: {meta: [{key: 256, value: x}]}",
-            "meta[0].key must be a number from 0 to 255",
-        ),
+        ("customization: {systemExtensions: {officialExtensions: x}}", "officialExtensions must be a list"),
+        ("customization: {extraKernelArgs: [[x]]}", "customization.extraKernelArgs[0] must be a string, not a list"),
+        ("customization: {meta: [{key: 256, value: x}]}", "meta[0].key must be a number from 0 to 255"),
         ("customization: {meta: [{key: -1}]}", "meta[0].key"),
         ("customization: {meta: [{key: '10'}]}", "meta[0].key"),
-        (
-            "customization: {bootloader: auto}",
-            "must be none, dual-boot, sd-boot or grub, not a string \"auto\"",
-        ),
-        (
-            "customization: {secureboot: {includeWellKnownCertificates: maybe}}",
-            "must be true or false",
-        ),
-        (
-            "customization: {}\n---\n{}\n",
-            "reading the schematic as YAML",
-        ),
+        ("customization: {bootloader: auto}", "must be none, dual-boot, sd-boot or grub, not a string \"auto\""),
+        ("customization: {secureboot: {includeWellKnownCertificates: maybe}}", "must be true or false"),
+        ("customization: {}\n---\n{}\n", "reading the schematic as YAML"),
     ] {
         let error = Schematic::parse(yaml).unwrap_err().to_string();
         assert!(error.contains(wanted), "{yaml:?}: {error}");
@@ -147,13 +103,7 @@ fn nulls_and_loose_types_are_taken_as_go_takes_them() {
 fn an_id_is_64_lower_case_digits() {
     let id = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
     assert_eq!(id.parse::<SchematicId>().unwrap().as_str(), id);
-    for text in [
-        "",
-        "4a0d",
-        &id.to_uppercase(),
-        &format!("{id}0"),
-        &id.replace('4', "g"),
-    ] {
+    for text in ["", "4a0d", &id.to_uppercase(), &format!("{id}0"), &id.replace('4', "g")] {
         assert!(text.parse::<SchematicId>().is_err(), "{text:?}");
     }
 }

@@ -5,44 +5,20 @@ const TALSECRET_YAML: &str = include_str!("../../../tests/golden/guide/talsecret
 #[test]
 fn talsecret_yaml_reads_and_is_written_back_with_the_same_content() {
     let bundle = SecretsBundle::parse(TALSECRET_YAML).unwrap();
-    assert_eq!(
-        bundle.cluster.id,
-        "TJsUdDHOzzUKKJzATlww0i9SxuwqfzXxUn1VM-wCLmU="
-    );
+    assert_eq!(bundle.cluster.id, "TJsUdDHOzzUKKJzATlww0i9SxuwqfzXxUn1VM-wCLmU=");
     assert_eq!(bundle.bootstrap_token.expose(), "qmhd2a.tmbn1g1glrf2p3rd");
     assert_eq!(bundle.trustd_token.expose(), "sfvb1a.5iakl9guujud3xjq");
-    assert!(
-        bundle
-            .certs
-            .os
-            .crt
-            .starts_with("-----BEGIN CERTIFICATE-----\n")
-    );
-    assert!(
-        bundle
-            .certs
-            .os
-            .key
-            .expose()
-            .starts_with("-----BEGIN ED25519 PRIVATE KEY-----\n")
-    );
+    assert!(bundle.certs.os.crt.starts_with("-----BEGIN CERTIFICATE-----\n"));
+    assert!(bundle.certs.os.key.expose().starts_with("-----BEGIN ED25519 PRIVATE KEY-----\n"));
     let account = bundle.certs.k8s_service_account.as_ref().unwrap();
-    assert!(
-        account
-            .expose()
-            .starts_with("-----BEGIN RSA PRIVATE KEY-----\n")
-    );
+    assert!(account.expose().starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
     assert!(bundle.aescbc_encryption_secret.is_none());
     let written = bundle.to_talsecret();
     assert_eq!(SecretsBundle::parse(written.expose()).unwrap(), bundle);
     let theirs = yaml::parse_single(TALSECRET_YAML).unwrap().unwrap();
     let ours = yaml::parse_single(written.expose()).unwrap().unwrap();
     for path in ["certs", "cluster", "secrets", "trustdinfo"] {
-        assert_eq!(
-            flat(theirs.get(path).unwrap()),
-            flat(ours.get(path).unwrap()),
-            "{path}"
-        );
+        assert_eq!(flat(theirs.get(path).unwrap()), flat(ours.get(path).unwrap()), "{path}");
     }
 }
 
@@ -51,11 +27,7 @@ fn flat(node: &Node) -> Vec<String> {
         None => vec![node.as_scalar().unwrap().text.clone()],
         Some(entries) => entries
             .iter()
-            .flat_map(|entry| {
-                flat(&entry.value)
-                    .into_iter()
-                    .map(|rest| format!("{}.{rest}", entry.key))
-            })
+            .flat_map(|entry| flat(&entry.value).into_iter().map(|rest| format!("{}.{rest}", entry.key)))
             .collect(),
     }
 }
@@ -99,10 +71,7 @@ fn mistakes_are_named_and_no_value_is_shown() {
         let edited = TALSECRET_YAML.replacen(from, to, 1);
         assert_ne!(edited, TALSECRET_YAML);
         let error = SecretsBundle::parse(&edited).unwrap_err();
-        assert!(
-            !format!("{error} {error:?}").contains("5iakl9"),
-            "{error:?}"
-        );
+        assert!(!format!("{error} {error:?}").contains("5iakl9"), "{error:?}");
         error.to_string()
     };
     assert_eq!(

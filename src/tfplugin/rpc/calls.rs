@@ -20,10 +20,7 @@ pub struct Calls {
 impl Calls {
     /// The token of calls that start now.
     pub fn token(&self) -> CancellationToken {
-        self.stop
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Cancels the calls that are running; those that start later get a fresh token, as the host may well go on
@@ -58,19 +55,11 @@ impl Calls {
         let guarded = async move {
             let started = Instant::now();
             let result = crash::guard(work).await;
-            tracing::debug!(
-                milliseconds = started.elapsed().as_millis() as u64,
-                "answered"
-            );
+            tracing::debug!(milliseconds = started.elapsed().as_millis() as u64, "answered");
             result
         };
         // The task ends early only when the runtime is shutting down: nobody reads the answer then.
         let ended = self.running.spawn(guarded.instrument(span)).await;
-        ended.unwrap_or_else(|_| {
-            Err(Diagnostic::error(
-                "Provider ended",
-                "The provider ended during the call.",
-            ))
-        })
+        ended.unwrap_or_else(|_| Err(Diagnostic::error("Provider ended", "The provider ended during the call.")))
     }
 }

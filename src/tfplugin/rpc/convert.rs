@@ -35,27 +35,19 @@ pub fn value(dynamic: Option<&wire::DynamicValue>, of: &Type) -> Result<Value, D
 pub fn raw_json(bytes: &[u8]) -> Result<serde_json::Value, Diagnostics> {
     // The parser's message may quote what it read; its position is enough.
     serde_json::from_slice(bytes).map_err(|error| {
-        let detail = format!(
-            "The state is not valid JSON (line {}, column {}).",
-            error.line(),
-            error.column()
-        );
+        let detail = format!("The state is not valid JSON (line {}, column {}).", error.line(), error.column());
         Diagnostic::error("Unreadable state", detail).into()
     })
 }
 
 /// Reads a state of a type; what it lacks is null.
 pub fn typed_json(json: &serde_json::Value, of: &Type) -> Result<Value, Diagnostics> {
-    json::from_json(json, of)
-        .map_err(|error| Diagnostic::error("Unreadable state", error.to_string()).into())
+    json::from_json(json, of).map_err(|error| Diagnostic::error("Unreadable state", error.to_string()).into())
 }
 
 /// A value for the host. It must have the shape of its type.
 pub fn dynamic(value: &Value) -> Option<wire::DynamicValue> {
-    Some(wire::DynamicValue {
-        msgpack: msgpack::encode(value),
-        json: Vec::new(),
-    })
+    Some(wire::DynamicValue { msgpack: msgpack::encode(value), json: Vec::new() })
 }
 
 /// A finished state or result: of the exact shape of the schema, wholly known, without write-only values.
@@ -63,8 +55,7 @@ pub fn finished(attributes: &[Attribute], value: Value, diagnostics: &mut Diagno
     let value = shaped(attributes, value, diagnostics);
     let (value, unknown) = conform::without_unknown(value);
     for path in unknown {
-        let detail =
-            format!("{path} is still unknown; null is stored. This is a defect of the provider.");
+        let detail = format!("{path} is still unknown; null is stored. This is a defect of the provider.");
         diagnostics.warning("Value left unknown", detail);
     }
     value
@@ -92,12 +83,7 @@ pub fn diagnostics(diagnostics: Diagnostics) -> Vec<wire::Diagnostic> {
 
 /// A diagnostic at a deep path points at the part that the host can show, and names the whole path in its text.
 fn diagnostic(diagnostic: Diagnostic) -> wire::Diagnostic {
-    let Diagnostic {
-        severity,
-        summary,
-        mut detail,
-        path,
-    } = diagnostic;
+    let Diagnostic { severity, summary, mut detail, path } = diagnostic;
     let pointable = path.as_ref().map(Path::pointable);
     if let (Some(full), Some(shown)) = (&path, &pointable) {
         let named = full.to_string();
@@ -110,15 +96,8 @@ fn diagnostic(diagnostic: Diagnostic) -> wire::Diagnostic {
         Severity::Error => wire::diagnostic::Severity::Error,
         Severity::Warning => wire::diagnostic::Severity::Warning,
     };
-    let attribute = pointable
-        .filter(|path| !path.is_root())
-        .map(|path| attribute_path(&path));
-    wire::Diagnostic {
-        severity: severity.into(),
-        summary,
-        detail,
-        attribute,
-    }
+    let attribute = pointable.filter(|path| !path.is_root()).map(|path| attribute_path(&path));
+    wire::Diagnostic { severity: severity.into(), summary, detail, attribute }
 }
 
 pub fn attribute_path(path: &Path) -> wire::AttributePath {
@@ -127,17 +106,11 @@ pub fn attribute_path(path: &Path) -> wire::AttributePath {
         let selector = match step {
             Step::Attribute(name) => Selector::AttributeName(name.clone()),
             Step::Key(key) => Selector::ElementKeyString(key.clone()),
-            Step::Index(index) => {
-                Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX))
-            }
+            Step::Index(index) => Selector::ElementKeyInt(i64::try_from(*index).unwrap_or(i64::MAX)),
         };
-        Wire {
-            selector: Some(selector),
-        }
+        Wire { selector: Some(selector) }
     });
-    wire::AttributePath {
-        steps: steps.collect(),
-    }
+    wire::AttributePath { steps: steps.collect() }
 }
 
 pub fn timestamp(time: SystemTime) -> prost_types::Timestamp {
@@ -154,10 +127,7 @@ pub fn schema(schema: &Schema) -> wire::Schema {
         deprecated: schema.deprecation.is_some(),
         deprecation_message: schema.deprecation.clone().unwrap_or_default(),
     };
-    wire::Schema {
-        version: schema.version,
-        block: Some(block),
-    }
+    wire::Schema { version: schema.version, block: Some(block) }
 }
 
 fn attribute(attribute: &Attribute) -> wire::schema::Attribute {
@@ -190,19 +160,14 @@ fn object(nesting: Nesting, attributes: &[Attribute]) -> wire::schema::Object {
         Nesting::Set => NestingMode::Set,
         Nesting::Map => NestingMode::Map,
     };
-    wire::schema::Object {
-        attributes: attributes.iter().map(attribute).collect(),
-        nesting: nesting.into(),
-    }
+    wire::schema::Object { attributes: attributes.iter().map(attribute).collect(), nesting: nesting.into() }
 }
 
 pub fn function(signature: &Signature) -> wire::Function {
     wire::Function {
         parameters: signature.parameters.iter().map(parameter).collect(),
         variadic_parameter: signature.variadic.as_ref().map(parameter),
-        r#return: Some(wire::function::Return {
-            r#type: signature.returns.to_json().to_string().into_bytes(),
-        }),
+        r#return: Some(wire::function::Return { r#type: signature.returns.to_json().to_string().into_bytes() }),
         summary: signature.summary.clone(),
         description: signature.description.clone(),
         description_kind: wire::StringKind::Markdown.into(),
@@ -227,13 +192,8 @@ mod tests {
 
     #[test]
     fn a_deep_path_points_at_what_the_host_can_show_and_is_named_in_the_text() {
-        let told = diagnostic(
-            Diagnostic::error("Bad address", "Not an IP address.").at("nets[1].routes[0].via"),
-        );
-        assert_eq!(
-            told.detail,
-            "Not an IP address.\n\nAttribute: nets[1].routes[0].via"
-        );
+        let told = diagnostic(Diagnostic::error("Bad address", "Not an IP address.").at("nets[1].routes[0].via"));
+        assert_eq!(told.detail, "Not an IP address.\n\nAttribute: nets[1].routes[0].via");
         assert_eq!(told.attribute, Some(attribute_path(&"nets[1]".into())));
         let told = diagnostic(Diagnostic::warning("Bad address", "").at("flash.disk"));
         assert_eq!(told.detail, "Attribute: flash.disk");
@@ -242,8 +202,7 @@ mod tests {
 
     #[test]
     fn a_path_that_the_text_names_is_not_repeated() {
-        let told =
-            diagnostic(Diagnostic::error("Bad", "flash.disk must be a path.").at("flash.disk"));
+        let told = diagnostic(Diagnostic::error("Bad", "flash.disk must be a path.").at("flash.disk"));
         assert_eq!(told.detail, "flash.disk must be a path.");
         let told = diagnostic(Diagnostic::error("Bad", "Wrong.").at("name"));
         assert_eq!(told.detail, "Wrong.");
@@ -253,10 +212,7 @@ mod tests {
 
     #[test]
     fn a_nested_attribute_has_no_type_of_its_own() {
-        let told = attribute(&Attribute::object(
-            "a",
-            [Attribute::list("b", Type::String)],
-        ));
+        let told = attribute(&Attribute::object("a", [Attribute::list("b", Type::String)]));
         assert!(told.r#type.is_empty());
         let nested = told.nested_type.unwrap();
         assert_eq!(nested.attributes[0].r#type, b"[\"list\",\"string\"]");

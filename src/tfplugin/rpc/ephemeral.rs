@@ -24,9 +24,7 @@ pub async fn validate(
     let config = convert::value(request.config.as_ref(), &known.of)?;
     let mut told = validate::config(&known.schema.attributes, &config, true);
     told.extend(known.this.validate(&ctx, &config).await);
-    Ok(wire::validate_ephemeral_resource_config::Response {
-        diagnostics: convert::diagnostics(told),
-    })
+    Ok(wire::validate_ephemeral_resource_config::Response { diagnostics: convert::diagnostics(told) })
 }
 
 pub async fn open(
@@ -36,20 +34,12 @@ pub async fn open(
 ) -> Result<wire::open_ephemeral_resource::Response, Diagnostics> {
     let config = convert::value(request.config.as_ref(), &known.of)?;
     let config = plan::with_defaults(&known.schema.attributes, &config, &config);
-    let Opened {
-        result,
-        renew_at,
-        private,
-        mut diagnostics,
-    } = known.this.open(&ctx, config).await;
+    let Opened { result, renew_at, private, mut diagnostics } = known.this.open(&ctx, config).await;
     if result.is_none() && !diagnostics.has_errors() {
-        diagnostics.push(Diagnostic::error(
-            "Nothing opened",
-            "The provider returned no result. This is a defect of it.",
-        ));
+        diagnostics
+            .push(Diagnostic::error("Nothing opened", "The provider returned no result. This is a defect of it."));
     }
-    let result =
-        result.map(|result| convert::finished(&known.schema.attributes, result, &mut diagnostics));
+    let result = result.map(|result| convert::finished(&known.schema.attributes, result, &mut diagnostics));
     Ok(wire::open_ephemeral_resource::Response {
         diagnostics: convert::diagnostics(diagnostics),
         renew_at: renew_at.map(convert::timestamp),
@@ -64,11 +54,7 @@ pub async fn renew(
     request: wire::renew_ephemeral_resource::Request,
 ) -> Result<wire::renew_ephemeral_resource::Response, Diagnostics> {
     let before = request.private.unwrap_or_default();
-    let Renewed {
-        renew_at,
-        private,
-        diagnostics,
-    } = known.this.renew(&ctx, before.clone()).await;
+    let Renewed { renew_at, private, diagnostics } = known.this.renew(&ctx, before.clone()).await;
     Ok(wire::renew_ephemeral_resource::Response {
         diagnostics: convert::diagnostics(diagnostics),
         renew_at: renew_at.map(convert::timestamp),
@@ -81,11 +67,6 @@ pub async fn close(
     ctx: Context,
     request: wire::close_ephemeral_resource::Request,
 ) -> Result<wire::close_ephemeral_resource::Response, Diagnostics> {
-    let told = known
-        .this
-        .close(&ctx, request.private.unwrap_or_default())
-        .await;
-    Ok(wire::close_ephemeral_resource::Response {
-        diagnostics: convert::diagnostics(told),
-    })
+    let told = known.this.close(&ctx, request.private.unwrap_or_default()).await;
+    Ok(wire::close_ephemeral_resource::Response { diagnostics: convert::diagnostics(told) })
 }

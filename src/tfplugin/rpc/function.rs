@@ -24,35 +24,20 @@ pub async fn call(
         Ok(result) => {
             let (result, misfits) = conform::conform_type(&known.signature.returns, result);
             if misfits.is_empty() {
-                return Ok(wire::call_function::Response {
-                    result: convert::dynamic(&result),
-                    error: None,
-                });
+                return Ok(wire::call_function::Response { result: convert::dynamic(&result), error: None });
             }
             Err(misfits.iter().map(convert::misfit).collect())
         }
         Err(FunctionError { text, argument }) => {
             let function_argument = argument.and_then(|index| i64::try_from(index).ok());
-            let error = wire::FunctionError {
-                text,
-                function_argument,
-            };
-            Ok(wire::call_function::Response {
-                result: None,
-                error: Some(error),
-            })
+            let error = wire::FunctionError { text, function_argument };
+            Ok(wire::call_function::Response { result: None, error: Some(error) })
         }
     }
 }
 
-fn arguments(
-    signature: &Signature,
-    arguments: &[wire::DynamicValue],
-) -> Result<Vec<Value>, Diagnostics> {
-    let parameters = signature
-        .parameters
-        .iter()
-        .chain(signature.variadic.iter().cycle());
+fn arguments(signature: &Signature, arguments: &[wire::DynamicValue]) -> Result<Vec<Value>, Diagnostics> {
+    let parameters = signature.parameters.iter().chain(signature.variadic.iter().cycle());
     arguments
         .iter()
         .zip(parameters)

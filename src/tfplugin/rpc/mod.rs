@@ -37,12 +37,7 @@ impl Server {
     /// Asks the provider for all schemas, once.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
         let registry = Arc::new(Registry::of(&*provider));
-        Self {
-            provider,
-            registry,
-            calls: Arc::default(),
-            terraform_version: Arc::default(),
-        }
+        Self { provider, registry, calls: Arc::default(), terraform_version: Arc::default() }
     }
 
     /// Cancels the work of all calls that are running. Later calls are not affected.
@@ -56,11 +51,7 @@ impl Server {
     }
 
     fn context(&self, capabilities: Option<&wire::ClientCapabilities>) -> Context {
-        let version = self
-            .terraform_version
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let version = self.terraform_version.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Context {
             stop: self.calls.token(),
             terraform_version: version,
@@ -97,9 +88,7 @@ impl Server {
     {
         match known {
             Some(known) => self.answer(call, of, work(known.clone())).await,
-            None => R::failed(
-                Diagnostic::error("Unknown type", format!("This provider has no {of}.")).into(),
-            ),
+            None => R::failed(Diagnostic::error("Unknown type", format!("This provider has no {of}.")).into()),
         }
     }
 }
@@ -147,14 +136,9 @@ answers!(
 
 impl Answer for wire::call_function::Response {
     fn tell(&mut self, diagnostics: Diagnostics) {
-        let text = diagnostics
-            .iter()
-            .map(|told| format!("{}: {}", told.summary, told.detail));
+        let text = diagnostics.iter().map(|told| format!("{}: {}", told.summary, told.detail));
         let text = text.collect::<Vec<_>>().join("\n");
-        self.error = Some(wire::FunctionError {
-            text,
-            function_argument: None,
-        });
+        self.error = Some(wire::FunctionError { text, function_argument: None });
     }
 }
 
@@ -162,10 +146,7 @@ type Answered<R> = Result<Response<R>, Status>;
 
 #[async_trait]
 impl wire::provider_server::Provider for Server {
-    async fn get_metadata(
-        &self,
-        _: Request<wire::get_metadata::Request>,
-    ) -> Answered<wire::get_metadata::Response> {
+    async fn get_metadata(&self, _: Request<wire::get_metadata::Request>) -> Answered<wire::get_metadata::Response> {
         Ok(Response::new(provider::metadata(&self.registry)))
     }
 
@@ -176,10 +157,7 @@ impl wire::provider_server::Provider for Server {
         Ok(Response::new(provider::schemas(&self.registry)))
     }
 
-    async fn get_functions(
-        &self,
-        _: Request<wire::get_functions::Request>,
-    ) -> Answered<wire::get_functions::Response> {
+    async fn get_functions(&self, _: Request<wire::get_functions::Request>) -> Answered<wire::get_functions::Response> {
         Ok(Response::new(wire::get_functions::Response {
             functions: provider::functions(&self.registry),
             diagnostics: Vec::new(),
@@ -190,16 +168,9 @@ impl wire::provider_server::Provider for Server {
         &self,
         request: Request<wire::validate_provider_config::Request>,
     ) -> Answered<wire::validate_provider_config::Response> {
-        let (this, registry, ctx) = (
-            self.provider.clone(),
-            self.registry.clone(),
-            self.context(None),
-        );
+        let (this, registry, ctx) = (self.provider.clone(), self.registry.clone(), self.context(None));
         let work = provider::validate(this, registry, ctx, request.into_inner());
-        Ok(Response::new(
-            self.answer("ValidateProviderConfig", "provider", work)
-                .await,
-        ))
+        Ok(Response::new(self.answer("ValidateProviderConfig", "provider", work).await))
     }
 
     async fn configure_provider(
@@ -207,23 +178,15 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::configure_provider::Request>,
     ) -> Answered<wire::configure_provider::Response> {
         let request = request.into_inner();
-        *self
-            .terraform_version
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) =
+        *self.terraform_version.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(request.terraform_version.clone()).filter(|version| !version.is_empty());
         let (this, registry) = (self.provider.clone(), self.registry.clone());
         let ctx = self.context(request.client_capabilities.as_ref());
         let work = provider::configure(this, registry, ctx, request);
-        Ok(Response::new(
-            self.answer("ConfigureProvider", "provider", work).await,
-        ))
+        Ok(Response::new(self.answer("ConfigureProvider", "provider", work).await))
     }
 
-    async fn stop_provider(
-        &self,
-        _: Request<wire::stop_provider::Request>,
-    ) -> Answered<wire::stop_provider::Response> {
+    async fn stop_provider(&self, _: Request<wire::stop_provider::Request>) -> Answered<wire::stop_provider::Response> {
         tracing::info!("the host asks to stop");
         self.stop();
         Ok(Response::new(wire::stop_provider::Response::default()))
@@ -234,15 +197,10 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::validate_resource_config::Request>,
     ) -> Answered<wire::validate_resource_config::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::validate(known, ctx, request);
-        Ok(Response::new(
-            self.of("ValidateResourceConfig", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("ValidateResourceConfig", &of, known, work).await))
     }
 
     async fn upgrade_resource_state(
@@ -253,9 +211,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.type_name.clone(), self.context(None));
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::upgrade(known, ctx, request);
-        Ok(Response::new(
-            self.of("UpgradeResourceState", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("UpgradeResourceState", &of, known, work).await))
     }
 
     async fn read_resource(
@@ -263,15 +219,11 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::read_resource::Request>,
     ) -> Answered<wire::read_resource::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let (state, private) = (request.current_state.clone(), request.private.clone());
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::read(known, ctx, request);
-        let mut answer: wire::read_resource::Response =
-            self.of("ReadResource", &of, known, work).await;
+        let mut answer: wire::read_resource::Response = self.of("ReadResource", &of, known, work).await;
         // Nothing was learnt (an error, a crash): what was known stays.
         if answer.new_state.is_none() {
             (answer.new_state, answer.private) = (state, private);
@@ -284,15 +236,11 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::plan_resource_change::Request>,
     ) -> Answered<wire::plan_resource_change::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let prior = request.prior_state.clone();
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::plan(known, ctx, request);
-        let mut answer: wire::plan_resource_change::Response =
-            self.of("PlanResourceChange", &of, known, work).await;
+        let mut answer: wire::plan_resource_change::Response = self.of("PlanResourceChange", &of, known, work).await;
         answer.planned_state = answer.planned_state.or(prior);
         Ok(Response::new(answer))
     }
@@ -306,8 +254,7 @@ impl wire::provider_server::Provider for Server {
         let (prior, private) = (request.prior_state.clone(), request.planned_private.clone());
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::apply(known, ctx, request);
-        let mut answer: wire::apply_resource_change::Response =
-            self.of("ApplyResourceChange", &of, known, work).await;
+        let mut answer: wire::apply_resource_change::Response = self.of("ApplyResourceChange", &of, known, work).await;
         if answer.new_state.is_none() {
             (answer.new_state, answer.private) = (prior, private);
         }
@@ -319,15 +266,10 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::import_resource_state::Request>,
     ) -> Answered<wire::import_resource_state::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::import(known, ctx, request);
-        Ok(Response::new(
-            self.of("ImportResourceState", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("ImportResourceState", &of, known, work).await))
     }
 
     async fn move_resource_state(
@@ -338,9 +280,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.target_type_name.clone(), self.context(None));
         let known = self.registry.resources.get(&*of);
         let work = |known| resource::move_state(known, ctx, request);
-        Ok(Response::new(
-            self.of("MoveResourceState", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("MoveResourceState", &of, known, work).await))
     }
 
     async fn validate_data_resource_config(
@@ -351,10 +291,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.type_name.clone(), self.context(None));
         let known = self.registry.data_sources.get(&*of);
         let work = |known| data_source::validate(known, ctx, request);
-        Ok(Response::new(
-            self.of("ValidateDataResourceConfig", &of, known, work)
-                .await,
-        ))
+        Ok(Response::new(self.of("ValidateDataResourceConfig", &of, known, work).await))
     }
 
     async fn read_data_source(
@@ -362,15 +299,10 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::read_data_source::Request>,
     ) -> Answered<wire::read_data_source::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let known = self.registry.data_sources.get(&*of);
         let work = |known| data_source::read(known, ctx, request);
-        Ok(Response::new(
-            self.of("ReadDataSource", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("ReadDataSource", &of, known, work).await))
     }
 
     async fn validate_ephemeral_resource_config(
@@ -381,10 +313,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.type_name.clone(), self.context(None));
         let known = self.registry.ephemeral_resources.get(&*of);
         let work = |known| ephemeral::validate(known, ctx, request);
-        Ok(Response::new(
-            self.of("ValidateEphemeralResourceConfig", &of, known, work)
-                .await,
-        ))
+        Ok(Response::new(self.of("ValidateEphemeralResourceConfig", &of, known, work).await))
     }
 
     async fn open_ephemeral_resource(
@@ -392,15 +321,10 @@ impl wire::provider_server::Provider for Server {
         request: Request<wire::open_ephemeral_resource::Request>,
     ) -> Answered<wire::open_ephemeral_resource::Response> {
         let request = request.into_inner();
-        let (of, ctx) = (
-            request.type_name.clone(),
-            self.context(request.client_capabilities.as_ref()),
-        );
+        let (of, ctx) = (request.type_name.clone(), self.context(request.client_capabilities.as_ref()));
         let known = self.registry.ephemeral_resources.get(&*of);
         let work = |known| ephemeral::open(known, ctx, request);
-        Ok(Response::new(
-            self.of("OpenEphemeralResource", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("OpenEphemeralResource", &of, known, work).await))
     }
 
     async fn renew_ephemeral_resource(
@@ -411,9 +335,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.type_name.clone(), self.context(None));
         let known = self.registry.ephemeral_resources.get(&*of);
         let work = |known| ephemeral::renew(known, ctx, request);
-        Ok(Response::new(
-            self.of("RenewEphemeralResource", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("RenewEphemeralResource", &of, known, work).await))
     }
 
     async fn close_ephemeral_resource(
@@ -424,9 +346,7 @@ impl wire::provider_server::Provider for Server {
         let (of, ctx) = (request.type_name.clone(), self.context(None));
         let known = self.registry.ephemeral_resources.get(&*of);
         let work = |known| ephemeral::close(known, ctx, request);
-        Ok(Response::new(
-            self.of("CloseEphemeralResource", &of, known, work).await,
-        ))
+        Ok(Response::new(self.of("CloseEphemeralResource", &of, known, work).await))
     }
 
     async fn call_function(
@@ -436,16 +356,10 @@ impl wire::provider_server::Provider for Server {
         let request = request.into_inner();
         let (name, ctx) = (request.name.clone(), self.context(None));
         let Some(known) = self.registry.functions.get(&*name).cloned() else {
-            let told = Diagnostic::error(
-                "Unknown function",
-                format!("This provider has no function {name}."),
-            );
+            let told = Diagnostic::error("Unknown function", format!("This provider has no function {name}."));
             return Ok(Response::new(Answer::failed(told.into())));
         };
-        Ok(Response::new(
-            self.answer("CallFunction", &name, function::call(known, ctx, request))
-                .await,
-        ))
+        Ok(Response::new(self.answer("CallFunction", &name, function::call(known, ctx, request)).await))
     }
 }
 

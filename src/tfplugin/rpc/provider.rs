@@ -17,33 +17,20 @@ use crate::{
 };
 
 /// A delete is planned too; the schema never changes; states of other types may be moved here.
-const CAPABILITIES: wire::ServerCapabilities = wire::ServerCapabilities {
-    plan_destroy: true,
-    get_provider_schema_optional: true,
-    move_resource_state: true,
-};
+const CAPABILITIES: wire::ServerCapabilities =
+    wire::ServerCapabilities { plan_destroy: true, get_provider_schema_optional: true, move_resource_state: true };
 
 pub fn metadata(registry: &Registry) -> wire::get_metadata::Response {
     use wire::get_metadata::{FunctionName, TypeName};
     fn names<'n>(names: impl Iterator<Item = &'n &'static str>) -> Vec<TypeName> {
-        names
-            .map(|name| TypeName {
-                type_name: (*name).to_owned(),
-            })
-            .collect()
+        names.map(|name| TypeName { type_name: (*name).to_owned() }).collect()
     }
     wire::get_metadata::Response {
         server_capabilities: Some(CAPABILITIES),
         diagnostics: Vec::new(),
         data_sources: names(registry.data_sources.keys()),
         resources: names(registry.resources.keys()),
-        functions: registry
-            .functions
-            .keys()
-            .map(|name| FunctionName {
-                name: (*name).to_owned(),
-            })
-            .collect(),
+        functions: registry.functions.keys().map(|name| FunctionName { name: (*name).to_owned() }).collect(),
         ephemeral_resources: names(registry.ephemeral_resources.keys()),
     }
 }
@@ -52,15 +39,9 @@ pub fn schemas(registry: &Registry) -> wire::get_provider_schema::Response {
     fn all<'k, T: ?Sized + 'k>(
         known: impl IntoIterator<Item = (&'k &'static str, &'k Arc<Known<T>>)>,
     ) -> HashMap<String, wire::Schema> {
-        known
-            .into_iter()
-            .map(|(name, known)| ((*name).to_owned(), convert::schema(&known.schema)))
-            .collect()
+        known.into_iter().map(|(name, known)| ((*name).to_owned(), convert::schema(&known.schema))).collect()
     }
-    let problems = registry
-        .problems
-        .iter()
-        .map(|problem| Diagnostic::error("Invalid schema", problem));
+    let problems = registry.problems.iter().map(|problem| Diagnostic::error("Invalid schema", problem));
     wire::get_provider_schema::Response {
         provider: Some(convert::schema(&registry.provider.schema)),
         resource_schemas: all(&registry.resources),
@@ -75,9 +56,7 @@ pub fn schemas(registry: &Registry) -> wire::get_provider_schema::Response {
 
 pub fn functions(registry: &Registry) -> HashMap<String, wire::Function> {
     let functions = registry.functions.iter();
-    functions
-        .map(|(name, known)| ((*name).to_owned(), convert::function(&known.signature)))
-        .collect()
+    functions.map(|(name, known)| ((*name).to_owned(), convert::function(&known.signature))).collect()
 }
 
 pub async fn validate(
@@ -89,9 +68,7 @@ pub async fn validate(
     let config = convert::value(request.config.as_ref(), &registry.provider.of)?;
     let mut told = validate::config(&registry.provider.schema.attributes, &config, true);
     told.extend(provider.validate(&ctx, &config).await);
-    Ok(wire::validate_provider_config::Response {
-        diagnostics: convert::diagnostics(told),
-    })
+    Ok(wire::validate_provider_config::Response { diagnostics: convert::diagnostics(told) })
 }
 
 pub async fn configure(
@@ -103,7 +80,5 @@ pub async fn configure(
     let config = convert::value(request.config.as_ref(), &registry.provider.of)?;
     let config = plan::with_defaults(&registry.provider.schema.attributes, &config, &config);
     let told = provider.configure(&ctx, config).await;
-    Ok(wire::configure_provider::Response {
-        diagnostics: convert::diagnostics(told),
-    })
+    Ok(wire::configure_provider::Response { diagnostics: convert::diagnostics(told) })
 }

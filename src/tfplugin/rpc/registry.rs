@@ -40,18 +40,9 @@ pub struct KnownFunction {
 impl Registry {
     pub fn of(provider: &dyn Provider) -> Self {
         let mut problems = Vec::new();
-        let resources = provider
-            .resources()
-            .into_iter()
-            .map(|(name, this)| (name, this.schema(), this));
-        let data_sources = provider
-            .data_sources()
-            .into_iter()
-            .map(|(name, this)| (name, this.schema(), this));
-        let ephemeral = provider
-            .ephemeral_resources()
-            .into_iter()
-            .map(|(name, this)| (name, this.schema(), this));
+        let resources = provider.resources().into_iter().map(|(name, this)| (name, this.schema(), this));
+        let data_sources = provider.data_sources().into_iter().map(|(name, this)| (name, this.schema(), this));
+        let ephemeral = provider.ephemeral_resources().into_iter().map(|(name, this)| (name, this.schema(), this));
         let functions = provider.functions().into_iter().map(|(name, this)| {
             let signature = this.signature();
             (name, Arc::new(KnownFunction { signature, this }))
@@ -71,22 +62,11 @@ fn all<T: ?Sized>(
     things: impl Iterator<Item = (&'static str, Schema, Arc<T>)>,
     problems: &mut Vec<String>,
 ) -> BTreeMap<&'static str, Arc<Known<T>>> {
-    things
-        .map(|(name, schema, this)| (name, Arc::new(known(name, schema, this, problems))))
-        .collect()
+    things.map(|(name, schema, this)| (name, Arc::new(known(name, schema, this, problems)))).collect()
 }
 
-fn known<T: ?Sized>(
-    name: &str,
-    schema: Schema,
-    this: Arc<T>,
-    problems: &mut Vec<String>,
-) -> Known<T> {
-    problems.extend(
-        validate::schema(&schema)
-            .into_iter()
-            .map(|problem| format!("{name}: {problem}")),
-    );
+fn known<T: ?Sized>(name: &str, schema: Schema, this: Arc<T>, problems: &mut Vec<String>) -> Known<T> {
+    problems.extend(validate::schema(&schema).into_iter().map(|problem| format!("{name}: {problem}")));
     let of = schema.object_type();
     Known { schema, of, this }
 }

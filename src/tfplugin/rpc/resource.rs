@@ -9,8 +9,7 @@ use crate::{
         plan::{self, Proposal},
         provider::Context,
         resource::{
-            CreateRequest, DeleteRequest, MoveRequest, Outcome, Plan, PlanRequest, ReadRequest,
-            Resource, UpdateRequest,
+            CreateRequest, DeleteRequest, MoveRequest, Outcome, Plan, PlanRequest, ReadRequest, Resource, UpdateRequest,
         },
         validate,
         value::Value,
@@ -28,9 +27,7 @@ pub async fn validate(
     let config = convert::value(request.config.as_ref(), &known.of)?;
     let mut told = validate::config(&known.schema.attributes, &config, ctx.write_only_allowed);
     told.extend(known.this.validate(&ctx, &config).await);
-    Ok(wire::validate_resource_config::Response {
-        diagnostics: convert::diagnostics(told),
-    })
+    Ok(wire::validate_resource_config::Response { diagnostics: convert::diagnostics(told) })
 }
 
 pub async fn upgrade(
@@ -40,10 +37,7 @@ pub async fn upgrade(
 ) -> Result<wire::upgrade_resource_state::Response, Diagnostics> {
     let json = convert::raw_json(&request.raw_state.unwrap_or_default().json)?;
     let (state, mut told) = match request.version.cmp(&known.schema.version) {
-        Ordering::Equal => (
-            Some(convert::typed_json(&json, &known.of)?),
-            Diagnostics::new(),
-        ),
+        Ordering::Equal => (Some(convert::typed_json(&json, &known.of)?), Diagnostics::new()),
         Ordering::Less => {
             let outcome = known.this.upgrade(&ctx, request.version, json).await;
             (outcome.state, outcome.diagnostics)
@@ -53,10 +47,7 @@ pub async fn upgrade(
                 "The state was written by a newer provider (schema version {}, this one has {}). Upgrade the provider.",
                 request.version, known.schema.version
             );
-            (
-                None,
-                Diagnostic::error("State of a newer provider", detail).into(),
-            )
+            (None, Diagnostic::error("State of a newer provider", detail).into())
         }
     };
     if state.is_none() && !told.has_errors() {
@@ -75,20 +66,12 @@ pub async fn read(
     request: wire::read_resource::Request,
 ) -> Result<wire::read_resource::Response, Diagnostics> {
     let state = convert::value(request.current_state.as_ref(), &known.of)?;
-    let read = ReadRequest {
-        state,
-        private: request.private.clone(),
-    };
-    let Outcome {
-        state,
-        private,
-        mut diagnostics,
-    } = known.this.read(&ctx, read).await;
+    let read = ReadRequest { state, private: request.private.clone() };
+    let Outcome { state, private, mut diagnostics } = known.this.read(&ctx, read).await;
     if state.is_none() && diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    let state =
-        state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
+    let state = state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
     Ok(wire::read_resource::Response {
         new_state: convert::dynamic(&state.unwrap_or_default()),
         diagnostics: convert::diagnostics(diagnostics),
@@ -107,17 +90,9 @@ pub async fn plan(
     let config = convert::value(request.config.as_ref(), &known.of)?;
     if host_proposal.is_null() {
         let told = known.this.plan_delete(&ctx, &prior).await;
-        return Ok(planned(
-            &Value::Null,
-            Vec::new(),
-            request.prior_private,
-            told,
-        ));
+        return Ok(planned(&Value::Null, Vec::new(), request.prior_private, told));
     }
-    let Proposal {
-        proposed,
-        on_change,
-    } = plan::propose(attributes, &prior, &host_proposal, &config);
+    let Proposal { proposed, on_change } = plan::propose(attributes, &prior, &host_proposal, &config);
     let asked = PlanRequest {
         requires_replace: plan::requires_replace(attributes, &prior, &proposed, &config),
         prior: prior.clone(),
@@ -126,12 +101,7 @@ pub async fn plan(
         config: config.clone(),
         private: request.prior_private.clone(),
     };
-    let Plan {
-        planned: state,
-        requires_replace,
-        private,
-        mut diagnostics,
-    } = known.this.plan(&ctx, asked).await;
+    let Plan { planned: state, requires_replace, private, mut diagnostics } = known.this.plan(&ctx, asked).await;
     if !matches!(state, Value::Map(_)) && !diagnostics.has_errors() {
         diagnostics.push(no_state());
     }
@@ -139,12 +109,7 @@ pub async fn plan(
     let mut replace = plan::requires_replace(attributes, &prior, &state, &config);
     replace.extend(requires_replace);
     let replace = replace.iter().map(convert::attribute_path).collect();
-    Ok(planned(
-        &state,
-        replace,
-        private.unwrap_or(request.prior_private),
-        diagnostics,
-    ))
+    Ok(planned(&state, replace, private.unwrap_or(request.prior_private), diagnostics))
 }
 
 pub async fn apply(
@@ -157,40 +122,12 @@ pub async fn apply(
     let config = convert::value(request.config.as_ref(), &known.of)?;
     let private = request.planned_private.clone();
     let deletes = planned.is_null();
-    let Outcome {
-        state,
-        private,
-        mut diagnostics,
-    } = if deletes {
-        known
-            .this
-            .delete(&ctx, DeleteRequest { prior, private })
-            .await
+    let Outcome { state, private, mut diagnostics } = if deletes {
+        known.this.delete(&ctx, DeleteRequest { prior, private }).await
     } else if prior.is_null() {
-        known
-            .this
-            .create(
-                &ctx,
-                CreateRequest {
-                    planned,
-                    config,
-                    private,
-                },
-            )
-            .await
+        known.this.create(&ctx, CreateRequest { planned, config, private }).await
     } else {
-        known
-            .this
-            .update(
-                &ctx,
-                UpdateRequest {
-                    prior,
-                    planned,
-                    config,
-                    private,
-                },
-            )
-            .await
+        known.this.update(&ctx, UpdateRequest { prior, planned, config, private }).await
     };
     if state.is_none() {
         if !deletes && !diagnostics.has_errors() {
@@ -201,8 +138,7 @@ pub async fn apply(
             return Err(diagnostics);
         }
     }
-    let state =
-        state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
+    let state = state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
     Ok(wire::apply_resource_change::Response {
         new_state: convert::dynamic(&state.unwrap_or_default()),
         private: private.unwrap_or(request.planned_private),
@@ -215,20 +151,12 @@ pub async fn import(
     ctx: Context,
     request: wire::import_resource_state::Request,
 ) -> Result<wire::import_resource_state::Response, Diagnostics> {
-    let Outcome {
-        state,
-        private,
-        mut diagnostics,
-    } = known.this.import(&ctx, &request.id).await;
+    let Outcome { state, private, mut diagnostics } = known.this.import(&ctx, &request.id).await;
     if state.is_none() && !diagnostics.has_errors() {
-        let detail = format!(
-            "There is no {} with the id {:?}.",
-            request.type_name, request.id
-        );
+        let detail = format!("There is no {} with the id {:?}.", request.type_name, request.id);
         diagnostics.push(Diagnostic::error("Nothing to import", detail));
     }
-    let state =
-        state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
+    let state = state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
     let imported = state.map(|state| wire::import_resource_state::ImportedResource {
         type_name: request.type_name,
         state: convert::dynamic(&state),
@@ -252,16 +180,11 @@ pub async fn move_state(
         state: convert::raw_json(&request.source_state.unwrap_or_default().json)?,
         private: request.source_private,
     };
-    let Outcome {
-        state,
-        private,
-        mut diagnostics,
-    } = known.this.move_state(&ctx, moved).await;
+    let Outcome { state, private, mut diagnostics } = known.this.move_state(&ctx, moved).await;
     if state.is_none() && !diagnostics.has_errors() {
         diagnostics.push(no_state());
     }
-    let state =
-        state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
+    let state = state.map(|state| convert::finished(&known.schema.attributes, state, &mut diagnostics));
     Ok(wire::move_resource_state::Response {
         target_state: convert::dynamic(&state.unwrap_or_default()),
         diagnostics: convert::diagnostics(diagnostics),
@@ -284,8 +207,5 @@ fn planned(
 }
 
 fn no_state() -> Diagnostic {
-    Diagnostic::error(
-        "No state",
-        "The provider returned neither a state nor an error. This is a defect of it.",
-    )
+    Diagnostic::error("No state", "The provider returned neither a state nor an error. This is a defect of it.")
 }

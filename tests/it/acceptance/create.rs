@@ -35,13 +35,22 @@ async fn the_plan_names_the_steps_and_what_is_known_without_a_network() {
         let squeezed = said.plain();
         assert!(squeezed.contains(known), "{known:?} is not in:\n{}", said.text);
     }
-    assert_eq!(stage.count(|event| !matches!(event, Event::Stage(_))), 0, "a plan touched something: {}", stage.journal());
+    assert_eq!(
+        stage.count(|event| !matches!(event, Event::Stage(_))),
+        0,
+        "a plan touched something: {}",
+        stage.journal()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn extensions_that_are_active_already_save_the_temporary_cluster() {
     let Some(stage) = Stage::new("v1.12.2").await else { return };
-    stage.replace("main.tf", "  image      = talosoci_image.worker\n", "  image      = talosoci_image.worker\n  activation = \"auto\"\n");
+    stage.replace(
+        "main.tf",
+        "  image      = talosoci_image.worker\n",
+        "  image      = talosoci_image.worker\n  activation = \"auto\"\n",
+    );
     stage.apply().await.ok();
     assert_eq!(stage.milestones(), ["written", "booted", "handed over", "joined", "ready"], "{}", stage.journal());
     stage.plan().await.ok();

@@ -11,8 +11,14 @@ const KEY: &str = include_str!("../../golden/sops/key.txt");
 const RECIPIENT: &str = "age10k9mjx3wcfzd7dwx3uqs68v7dzlwvwpzp8jyjpysjhy9mdwzhghqy2vhvn";
 
 /// What may be nowhere: of talsecret.yaml, of the env file, and of `env_wo`.
-const CANARIES: [&str; 6] =
-    ["sfvb1a.5iakl9guujud3xjq", "qmhd2a.tmbn1g1glrf2p3rd", "ZYvI18NcDUPprCE", "tskey-auth-", "CANARY", "AGE-SECRET-KEY"];
+const CANARIES: [&str; 6] = [
+    "sfvb1a.5iakl9guujud3xjq",
+    "qmhd2a.tmbn1g1glrf2p3rd",
+    "ZYvI18NcDUPprCE",
+    "tskey-auth-",
+    "CANARY",
+    "AGE-SECRET-KEY",
+];
 
 fn sealed(text: &str, seed: u8) -> String {
     let now = time::macros::datetime!(2026-11-22 10:00 UTC);
@@ -49,7 +55,12 @@ fn holds_no_canary(what: &str, text: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guides_files_are_all_that_a_node_needs() {
     let Some(stage) = stage().await else { return };
-    stage.run(&["plan", "-no-color", "-out=plan.bin"]).await.ok().says("+ hostname = \"cloudbox2\"").says("+ config_hash = \"");
+    stage
+        .run(&["plan", "-no-color", "-out=plan.bin"])
+        .await
+        .ok()
+        .says("+ hostname = \"cloudbox2\"")
+        .says("+ config_hash = \"");
     holds_no_canary("the plan as JSON", &stage.run(&["show", "-json", "plan.bin"]).await.ok().text);
 
     let mut command = stage.command(&["apply", "-no-color", "plan.bin"]);
@@ -76,6 +87,12 @@ async fn the_guides_files_are_all_that_a_node_needs() {
 async fn a_file_that_no_key_opens_is_told_with_its_recipient_and_the_places() {
     let Some(stage) = stage().await else { return };
     stage.replace("main.tf", "/key.txt\"", "/other.txt\"");
-    let said = stage.plan().await.failed().says("none of the age keys at hand").says(RECIPIENT).says("other.txt) (nothing there)");
+    let said = stage
+        .plan()
+        .await
+        .failed()
+        .says("none of the age keys at hand")
+        .says(RECIPIENT)
+        .says("other.txt) (nothing there)");
     said.says("set age_key_file").says("(rule talconfig)");
 }

@@ -6,7 +6,8 @@ use tonic::Code;
 use super::stage::{Said, Stage};
 
 /// The schematic of the guide.
-const TAILSCALE: &str = "customization:\n    systemExtensions:\n        officialExtensions:\n            - siderolabs/tailscale\n";
+const TAILSCALE: &str =
+    "customization:\n    systemExtensions:\n        officialExtensions:\n            - siderolabs/tailscale\n";
 
 /// A machine in maintenance mode with the guide's image, and a configuration that takes it from there: the short road.
 pub async fn flashed(talos: &str) -> Option<Stage> {
@@ -15,7 +16,9 @@ pub async fn flashed(talos: &str) -> Option<Stage> {
     let main = stage.read("main.tf");
     let (before, rest) = main.split_once("  flash = {").expect("a flash block");
     let (_, after) = rest.split_once("  machine_configuration_wo").expect("a configuration after it");
-    let short = format!("{before}  flash      = {{ method = \"none\" }}\n  activation = \"none\"\n\n  machine_configuration_wo{after}");
+    let short = format!(
+        "{before}  flash      = {{ method = \"none\" }}\n  activation = \"none\"\n\n  machine_configuration_wo{after}"
+    );
     stage.write("main.tf", &short);
     Some(stage)
 }
@@ -84,16 +87,30 @@ async fn each_change_takes_its_cheapest_way_on_every_release() {
         plans(&stage, &["\"apply\"", "cloudbox2.example.com", "machine.certSANs"]).await;
         let (before, booted) = (applies(&stage), reboots(&stage));
         applied(&stage).await;
-        assert_eq!((applies(&stage), upgrades(&stage), reboots(&stage)), (before + 1, 0, booted), "{}", stage.journal());
+        assert_eq!(
+            (applies(&stage), upgrades(&stage), reboots(&stage)),
+            (before + 1, 0, booted),
+            "{}",
+            stage.journal()
+        );
         // Another schematic of the same version: an upgrade, nothing else.
-        stage.replace("main.tf", "[\"siderolabs/tailscale\"]", "[\"siderolabs/tailscale\", \"siderolabs/iscsi-tools\"]");
+        stage.replace(
+            "main.tf",
+            "[\"siderolabs/tailscale\"]",
+            "[\"siderolabs/tailscale\", \"siderolabs/iscsi-tools\"]",
+        );
         plans(&stage, &["\"upgrade\"", "reboot_expected = false -> true"]).await;
         let before = applies(&stage);
         let said = stage.apply().await;
         assert_eq!(said.code, Some(0), "{talos}: {}\n{}", said.text, stage.journal());
         said.says("iscsi-tools");
         assert_eq!((applies(&stage), upgrades(&stage)), (before, 1), "{talos}: {}", stage.journal());
-        assert_eq!((cordons(&stage, "cordoned"), cordons(&stage, "uncordoned")), (1, 1), "{talos}: {}", stage.journal());
+        assert_eq!(
+            (cordons(&stage, "cordoned"), cordons(&stage, "uncordoned")),
+            (1, 1),
+            "{talos}: {}",
+            stage.journal()
+        );
         stage.plan().await.ok().says("No changes.");
         // Another version and another configuration: the upgrade comes first.
         stage.replace("main.tf", &format!("{talos:?}"), &format!("{next:?}"));
@@ -126,7 +143,12 @@ async fn a_change_that_needs_a_reboot_is_foretold_and_hidden_values_stay_hidden(
         let (booted, cordoned) = (reboots(&stage), cordons(&stage, "cordoned"));
         applied(&stage).await;
         let more = usize::from(expected);
-        assert_eq!((reboots(&stage), cordons(&stage, "cordoned")), (booted + more, cordoned + more), "{talos}: {}", stage.journal());
+        assert_eq!(
+            (reboots(&stage), cordons(&stage, "cordoned")),
+            (booted + more, cordoned + more),
+            "{talos}: {}",
+            stage.journal()
+        );
         assert!(!stage.read("terraform.tfstate").contains("s3cretvalue"));
     }
 }
@@ -249,7 +271,11 @@ async fn a_reply_that_is_lost_in_an_update_is_not_a_failure() {
         ("v1.13.9", "MachineService/ApplyConfiguration"),
     ] {
         let Some(stage) = joined(talos).await else { return };
-        stage.replace("main.tf", "[\"siderolabs/tailscale\"]", "[\"siderolabs/tailscale\", \"siderolabs/iscsi-tools\"]");
+        stage.replace(
+            "main.tf",
+            "[\"siderolabs/tailscale\"]",
+            "[\"siderolabs/tailscale\", \"siderolabs/iscsi-tools\"]",
+        );
         live_change(&stage, "cloudbox2.example.com");
         stage.world.fault(None, Fault::DropReply { method: method.into() }, 1);
         applied(&stage).await;

@@ -83,7 +83,11 @@ async fn a_machine_that_cannot_be_reached_is_let_go_with_a_warning() {
     add(&stage, "on_destroy = { reset = true, remove_kubernetes_node = true }");
     stage.apply().await.ok();
     stage.node.power_off();
-    stage.world.journal_book().wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. })).await;
+    stage
+        .world
+        .journal_book()
+        .wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. }))
+        .await;
     let began = Instant::now();
     destroy(&stage).await.ok().says("Node Not Fully Cleaned Up").says("the machine was not reset");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());

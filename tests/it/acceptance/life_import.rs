@@ -14,7 +14,12 @@ async fn imported(stage: &Stage, id: &str) -> super::stage::Said {
 }
 
 fn touched(stage: &Stage) -> usize {
-    stage.count(|event| matches!(event, Event::DiskWrite { .. } | Event::ConfigApplied { .. } | Event::Reboot { .. } | Event::Upgraded { .. }))
+    stage.count(|event| {
+        matches!(
+            event,
+            Event::DiskWrite { .. } | Event::ConfigApplied { .. } | Event::Reboot { .. } | Event::Upgraded { .. }
+        )
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,15 +69,25 @@ async fn an_import_that_cannot_be_right_says_why() {
     imported(&stage, &format!("other@{host}:{port}")).await.failed().says("is named \"cloudbox2\", not \"other\"");
     stage.run(&["import", "-no-color", NODE, "@"]).await.failed().says("HOSTNAME@ENDPOINT");
     stage.node.power_off();
-    stage.world.journal_book().wait_for(std::time::Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. })).await;
+    stage
+        .world
+        .journal_book()
+        .wait_for(std::time::Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. }))
+        .await;
     stage.run(&["import", "-no-color", NODE, &format!("{host}:{port}")]).await.failed().says("could not be read");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_resource_moves_and_another_machine_replaces() {
     let Some(stage) = joined("v1.12.2").await else { return };
-    let main = stage.read("main.tf").replace("talosoci_node\" \"cloudbox2\"", "talosoci_node\" \"worker\"").replace("talosoci_node.cloudbox2", "talosoci_node.worker");
-    stage.write("main.tf", &format!("{main}\nmoved {{\n  from = talosoci_node.cloudbox2\n  to   = talosoci_node.worker\n}}\n"));
+    let main = stage
+        .read("main.tf")
+        .replace("talosoci_node\" \"cloudbox2\"", "talosoci_node\" \"worker\"")
+        .replace("talosoci_node.cloudbox2", "talosoci_node.worker");
+    stage.write(
+        "main.tf",
+        &format!("{main}\nmoved {{\n  from = talosoci_node.cloudbox2\n  to   = talosoci_node.worker\n}}\n"),
+    );
     let said = stage.apply().await.ok();
     said.says("0 added, 0 changed, 0 destroyed");
     stage.plan().await.ok();

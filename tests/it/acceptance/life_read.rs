@@ -74,16 +74,25 @@ async fn a_node_that_cannot_be_reached_keeps_its_state() {
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     stage.world.clear_faults();
     stage.node.power_off();
-    stage.world.journal_book().wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. })).await;
+    stage
+        .world
+        .journal_book()
+        .wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::PowerOff { .. }))
+        .await;
     stage.plan().await.ok().says("Node Not Refreshed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_in_maintenance_mode_or_another_machine_is_said_and_never_adopted() {
     let Some(mut stage) = joined("v1.12.2").await else { return };
-    let options = talosoci::client::talos::ResetOptions { graceful: false, reboot: true, wipe_state: true, wipe_ephemeral: true };
+    let options =
+        talosoci::client::talos::ResetOptions { graceful: false, reboot: true, wipe_state: true, wipe_ephemeral: true };
     somebody(&stage).await.reset(&options).await.expect("a reset");
-    stage.world.journal_book().wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::Wiped { .. })).await;
+    stage
+        .world
+        .journal_book()
+        .wait_for(Duration::from_secs(10), |entry| matches!(entry.event, Event::Wiped { .. }))
+        .await;
     assert!(stage.node.wait_for_stage("maintenance", Duration::from_secs(30)).await, "{}", stage.journal());
     stage.plan().await.ok().says("Node Not Refreshed").says("maintenance mode");
     // A change is refused with the same words: nobody waits for a node that is gone.
@@ -94,7 +103,10 @@ async fn a_machine_in_maintenance_mode_or_another_machine_is_said_and_never_adop
     let state = stage.read("terraform.tfstate");
     let uuid = stage.node.uuid().to_owned();
     assert!(state.contains(&uuid));
-    other.write("terraform.tfstate", &other.read("terraform.tfstate").replace(other.node.uuid(), "00000000-0000-4000-8000-000000000000"));
+    other.write(
+        "terraform.tfstate",
+        &other.read("terraform.tfstate").replace(other.node.uuid(), "00000000-0000-4000-8000-000000000000"),
+    );
     other.plan().await.ok().says("Another Machine Answers").says("instance_id or reflash");
     let _ = &mut stage;
 }

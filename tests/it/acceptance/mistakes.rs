@@ -45,7 +45,11 @@ async fn a_wrong_disk_is_refused() {
 async fn a_wrong_image_digest_is_refused() {
     let Some(stage) = Stage::new("v1.12.2").await else { return };
     let pin = "0".repeat(64);
-    stage.replace("main.tf", "  extensions    = [\"siderolabs/tailscale\"]", &format!("  extensions    = [\"siderolabs/tailscale\"]\n  sha256 = {pin:?}"));
+    stage.replace(
+        "main.tf",
+        "  extensions    = [\"siderolabs/tailscale\"]",
+        &format!("  extensions    = [\"siderolabs/tailscale\"]\n  sha256 = {pin:?}"),
+    );
     fails(&stage, &["Failed in Phase Image", &pin, "nothing was written"]).await;
 }
 
@@ -97,7 +101,10 @@ async fn a_node_of_another_cluster_is_never_touched() {
 fn rename(world: &talosoci::sim::World) -> String {
     use base64::Engine as _;
     let ca = base64::engine::general_purpose::STANDARD.encode(&world.secrets().certs.os.crt);
-    let old = super::stage::CONFIG.lines().find(|line| line.trim_start().starts_with("crt: ")).expect("machine.ca.crt is first");
+    let old = super::stage::CONFIG
+        .lines()
+        .find(|line| line.trim_start().starts_with("crt: "))
+        .expect("machine.ca.crt is first");
     let old = old.trim().trim_start_matches("crt: ");
     super::stage::CONFIG.replacen(old, &ca, 1)
 }

@@ -63,7 +63,7 @@ impl Stage {
 
     pub async fn with(talos: &str, options: NodeOptions) -> Option<Self> {
         let Some(cli) = cli() else {
-            println!("skipped: neither terraform nor tofu was found");
+            eprintln!("skipped: neither terraform nor tofu was found");
             return None;
         };
         let secrets = SecretsBundle::parse(SECRETS).expect("the golden secrets are a bundle");
@@ -102,7 +102,10 @@ impl Stage {
         fs::create_dir(folder.join("simulator")).expect("the folder is writable");
         let host = self.node.host().to_string();
         let at = |name: &str| folder.join("simulator").join(name).display().to_string();
-        self.write("simulator/talosconfig", &self.world.talosconfig(vec![host.clone()]).expect("the world has an authority"));
+        self.write(
+            "simulator/talosconfig",
+            &self.world.talosconfig(vec![host.clone()]).expect("the world has an authority"),
+        );
         self.write("simulator/kubeconfig", &self.world.kubeconfig().expect("the world has an authority"));
         self.write("simulator/id_ed25519", &self.world.ssh_keys().private_openssh());
         let cloud = serde_json::json!({
@@ -122,7 +125,8 @@ impl Stage {
 
     /// Changes what the configuration is told about the machine.
     pub fn pretend(&self, key: &str, value: impl Into<serde_json::Value>) {
-        let mut cloud: serde_json::Value = serde_json::from_str(&self.read("simulator/simulator.json")).expect("we wrote it");
+        let mut cloud: serde_json::Value =
+            serde_json::from_str(&self.read("simulator/simulator.json")).expect("we wrote it");
         cloud["nodes"][0][key] = value.into();
         self.write("simulator/simulator.json", &cloud.to_string());
     }
@@ -198,17 +202,8 @@ impl Stage {
 }
 
 /// The road of the guide.
-pub const ROAD: [&str; 9] = [
-    "written",
-    "booted",
-    "configured",
-    "bootstrapped",
-    "configured",
-    "upgraded",
-    "handed over",
-    "joined",
-    "ready",
-];
+pub const ROAD: [&str; 9] =
+    ["written", "booted", "configured", "bootstrapped", "configured", "upgraded", "handed over", "joined", "ready"];
 
 fn cli() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("TF_ACC_TERRAFORM_PATH") {

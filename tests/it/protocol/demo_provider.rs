@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use talosoci::tfplugin::{
-    Attribute, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Function, Path,
-    Provider, Resource, Schema, Type, Value,
+    Attribute, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Function, Path, Provider, Resource,
+    Schema, Type, Value,
     ephemeral::Opened,
     function::{FunctionError, Parameter, Signature},
     json, msgpack,
@@ -24,17 +24,10 @@ fn serves_when_started_as_a_plugin() {
     if std::env::var_os("DEMO_PROVIDER").is_none() {
         return;
     }
-    const PROGRAM: Program = Program {
-        name: "terraform-provider-demo",
-        version: "0.0.0",
-        about: "a demo",
-        source: "test/demo",
-    };
+    const PROGRAM: Program =
+        Program { name: "terraform-provider-demo", version: "0.0.0", about: "a demo", source: "test/demo" };
     let debug = std::env::var_os("DEMO_DEBUG").is_some();
-    let mut greeting = fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/fd/3")
-        .unwrap();
+    let mut greeting = fs::OpenOptions::new().write(true).open("/dev/fd/3").unwrap();
     let served = serve::serve(&PROGRAM, debug, Demo::default, &mut greeting);
     std::process::exit(if served.is_ok() { 0 } else { 1 });
 }
@@ -101,28 +94,22 @@ struct Thing(Store);
 
 fn thing() -> Schema {
     let net = [
-        Attribute::string("ip")
-            .required()
-            .validate(validator::text(|text| match text.contains(['.', ':']) {
-                true => Ok(()),
-                false => Err("not an IP address".into()),
-            })),
+        Attribute::string("ip").required().validate(validator::text(|text| match text.contains(['.', ':']) {
+            true => Ok(()),
+            false => Err("not an IP address".into()),
+        })),
         Attribute::string("mac").computed(),
     ];
     let disk = [
         Attribute::string("path").required(),
         Attribute::string("mode").default("all"),
-        Attribute::string("serial")
-            .computed()
-            .use_state_for_unknown(),
+        Attribute::string("serial").computed().use_state_for_unknown(),
         Attribute::string("key_wo").write_only(),
     ];
     Schema::new([
         Attribute::string("id").computed().use_state_for_unknown(),
         Attribute::string("name").required().requires_replace(),
-        Attribute::number("size")
-            .default(10)
-            .validate(validator::within(1..=1000)),
+        Attribute::number("size").default(10).validate(validator::within(1..=1000)),
         Attribute::number("exact"),
         Attribute::string("secret").sensitive(),
         Attribute::string("password_wo").write_only().sensitive(),
@@ -132,8 +119,7 @@ fn thing() -> Schema {
         Attribute::map("labels", Type::String),
         Attribute::set("tags", Type::String),
         Attribute::dynamic("any"),
-        Attribute::object("hook", [Attribute::bool("on").default(false)])
-            .default(Value::object::<String>([])),
+        Attribute::object("hook", [Attribute::bool("on").default(false)]).default(Value::object::<String>([])),
         Attribute::number("secrets_length").computed(),
         Attribute::string("on_create").description("`panic`, `wait`, `ignore-stop` or `fail`"),
     ])
@@ -143,16 +129,8 @@ fn thing() -> Schema {
 /// What the object is once it is made: everything that the plan left unknown.
 fn made(planned: Value, config: &Value) -> Value {
     let mut state = planned;
-    let length = |path: &str| {
-        config
-            .at(&Path::from(path))
-            .as_str()
-            .map_or(0, |text| text.len() as i64)
-    };
-    state.set(
-        "secrets_length",
-        length("password_wo") + length("disk.key_wo"),
-    );
+    let length = |path: &str| config.at(&Path::from(path)).as_str().map_or(0, |text| text.len() as i64);
+    state.set("secrets_length", length("password_wo") + length("disk.key_wo"));
     let id = format!("id-{}", state.get("name").as_str().unwrap());
     state.set("id", id);
     if state.at(&"disk.serial".into()).is_unknown() {
@@ -176,9 +154,7 @@ impl Resource for Thing {
         match request.planned.get("on_create").as_str() {
             Some("panic") => panic!("no such thing as {name}"),
             Some("fail") => {
-                return Outcome::failed(
-                    Diagnostic::error("Cannot make it", "On purpose.").at("on_create"),
-                );
+                return Outcome::failed(Diagnostic::error("Cannot make it", "On purpose.").at("on_create"));
             }
             Some("ignore-stop") => {
                 fs::write(self.0.file("waiting"), "").unwrap();
@@ -198,10 +174,7 @@ impl Resource for Thing {
     }
 
     async fn read(&self, _: &Context, request: ReadRequest) -> Outcome {
-        match self
-            .0
-            .load(request.state.get("name").as_str().unwrap_or_default())
-        {
+        match self.0.load(request.state.get("name").as_str().unwrap_or_default()) {
             Some(state) => Outcome::state(state),
             None => Outcome::gone(),
         }
@@ -221,9 +194,7 @@ impl Resource for Thing {
 
     async fn import(&self, _: &Context, id: &str) -> Outcome {
         let name = id.strip_prefix("id-").unwrap_or(id);
-        self.0.load(name).map_or_else(Outcome::gone, |state| {
-            Outcome::state(state).private(b"made".to_vec())
-        })
+        self.0.load(name).map_or_else(Outcome::gone, |state| Outcome::state(state).private(b"made".to_vec()))
     }
 
     async fn move_state(&self, _: &Context, request: MoveRequest) -> Outcome {
@@ -245,10 +216,7 @@ impl DataSource for Thing {
 
     async fn read(&self, _: &Context, config: Value) -> Outcome {
         let path = self.0.file(config.get("name").as_str().unwrap());
-        let files = Value::List(vec![Value::object([(
-            "path",
-            path.display().to_string().into(),
-        )])]);
+        let files = Value::List(vec![Value::object([("path", path.display().to_string().into())])]);
         Outcome::state(config.with("exists", path.exists()).with("files", files))
     }
 }
@@ -258,10 +226,7 @@ struct Token;
 #[async_trait]
 impl EphemeralResource for Token {
     fn schema(&self) -> Schema {
-        Schema::new([
-            Attribute::number("length").default(4),
-            Attribute::string("token").computed().sensitive(),
-        ])
+        Schema::new([Attribute::number("length").default(4), Attribute::string("token").computed().sensitive()])
     }
 
     async fn open(&self, _: &Context, config: Value) -> Opened {
@@ -275,8 +240,7 @@ struct Shout;
 #[async_trait]
 impl Function for Shout {
     fn signature(&self) -> Signature {
-        Signature::new([Parameter::new("text", Type::String)], Type::String)
-            .summary("Says it louder.")
+        Signature::new([Parameter::new("text", Type::String)], Type::String).summary("Says it louder.")
     }
 
     async fn call(&self, _: &Context, arguments: Vec<Value>) -> Result<Value, FunctionError> {

@@ -8,8 +8,8 @@ use p521::{
     pkcs8::DecodePrivateKey,
 };
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureAlgorithm,
-    SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureAlgorithm, SignatureScheme,
+    SupportedProtocolVersion,
     client::{
         ResolvesClientCert,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -38,19 +38,13 @@ pub fn config(
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
-        .unwrap();
-    let builder = builder
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { server, provider }));
+    let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions).unwrap();
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { server, provider }));
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some((certificate_pem, key_pem)) => {
             let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).unwrap();
-            let key = P521(P521Key::from(
-                SecretKey::from_pkcs8_der(key.secret_der()).unwrap(),
-            ));
+            let key = P521(P521Key::from(SecretKey::from_pkcs8_der(key.secret_der()).unwrap()));
             let certified = CertifiedKey::new(vec![certificate(certificate_pem)], Arc::new(key));
             builder.with_client_cert_resolver(Arc::new(Always(Arc::new(certified))))
         }
@@ -70,9 +64,7 @@ impl fmt::Debug for P521 {
 
 impl SigningKey for P521 {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered
-            .contains(&SignatureScheme::ECDSA_NISTP521_SHA512)
-            .then(|| Box::new(self.clone()) as Box<dyn Signer>)
+        offered.contains(&SignatureScheme::ECDSA_NISTP521_SHA512).then(|| Box::new(self.clone()) as Box<dyn Signer>)
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -132,12 +124,7 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -146,17 +133,10 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -35,10 +35,8 @@ use talosoci::wire::{
 use super::go_plugin_client::{CERTIFICATE, KEY, config};
 
 /// What tells a plugin that a host started it.
-pub const COOKIE: (&str, &str) = (
-    "TF_PLUGIN_MAGIC_COOKIE",
-    "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
-);
+pub const COOKIE: (&str, &str) =
+    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// More than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -74,33 +72,17 @@ impl Plugin {
     /// Starts a plugin as Terraform does.
     pub async fn start(binary: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(binary);
-        command
-            .env(COOKIE.0, COOKIE.1)
-            .env("PLUGIN_CLIENT_CERT", CERTIFICATE)
-            .env("PLUGIN_PROTOCOL_VERSIONS", "5,6");
+        command.env(COOKIE.0, COOKIE.1).env("PLUGIN_CLIENT_CERT", CERTIFICATE).env("PLUGIN_PROTOCOL_VERSIONS", "5,6");
         command.envs(env.iter().copied());
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        timeout(PATIENCE, stdout.read_line(&mut line))
-            .await
-            .expect("a line in time")
-            .unwrap();
+        timeout(PATIENCE, stdout.read_line(&mut line)).await.expect("a line in time").unwrap();
         let fields: Vec<_> = line.trim_end().split('|').collect();
         assert_eq!(fields.len(), 6, "{line:?}");
         let certificate = BASE64_STANDARD_NO_PAD.decode(fields[5]).unwrap().into();
         let socket = PathBuf::from(fields[3]);
-        Self {
-            child,
-            socket,
-            certificate,
-            line: line.clone(),
-        }
+        Self { child, socket, certificate, line: line.clone() }
     }
 
     /// A channel with the certificate that the plugin was handed.
@@ -109,18 +91,10 @@ impl Plugin {
     }
 
     /// A channel with another certificate, or none.
-    pub async fn connect_as(
-        &self,
-        client: Option<(&str, &str)>,
-    ) -> Result<Channel, tonic::transport::Error> {
+    pub async fn connect_as(&self, client: Option<(&str, &str)>) -> Result<Channel, tonic::transport::Error> {
         let tls = config(client, self.certificate.clone(), rustls::ALL_VERSIONS);
-        let connector = Connector {
-            socket: self.socket.clone(),
-            tls: Arc::new(tls),
-        };
-        Endpoint::from_static("http://localhost")
-            .connect_with_connector(connector)
-            .await
+        let connector = Connector { socket: self.socket.clone(), tls: Arc::new(tls) };
+        Endpoint::from_static("http://localhost").connect_with_connector(connector).await
     }
 
     pub async fn client(&self) -> ProviderClient<Channel> {
@@ -129,37 +103,19 @@ impl Plugin {
 
     /// Asks the plugin to end, as a host does when it is done.
     pub async fn shutdown(&self, channel: Channel) {
-        GrpcControllerClient::new(channel)
-            .shutdown(Nothing {})
-            .await
-            .unwrap();
+        GrpcControllerClient::new(channel).shutdown(Nothing {}).await.unwrap();
     }
 
     pub fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
-        assert!(
-            std::process::Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
     /// Waits for the end: whether it was a success, and what is on stderr.
     pub async fn ended(&mut self) -> (bool, String) {
-        let status = timeout(PATIENCE, self.child.wait())
-            .await
-            .expect("an end in time")
-            .unwrap();
+        let status = timeout(PATIENCE, self.child.wait()).await.expect("an end in time").unwrap();
         let mut told = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut told)
-            .await
-            .unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut told).await.unwrap();
         (status.success(), told)
     }
 }

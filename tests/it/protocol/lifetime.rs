@@ -29,42 +29,22 @@ use super::{
 
 #[test]
 fn started_by_hand_it_says_in_one_line_what_it_is() {
-    let run = Command::new(binary())
-        .env_remove(COOKIE.0)
-        .output()
-        .unwrap();
+    let run = Command::new(binary()).env_remove(COOKIE.0).output().unwrap();
     let told = String::from_utf8(run.stderr).unwrap();
-    assert_eq!(
-        (run.status.code(), run.stdout.len(), told.lines().count()),
-        (Some(1), 0, 1),
-        "{told}"
-    );
-    assert!(
-        told.contains("Terraform") && told.contains(env!("CARGO_PKG_VERSION")),
-        "{told}"
-    );
+    assert_eq!((run.status.code(), run.stdout.len(), told.lines().count()), (Some(1), 0, 1), "{told}");
+    assert!(told.contains("Terraform") && told.contains(env!("CARGO_PKG_VERSION")), "{told}");
 }
 
 #[test]
 fn it_says_its_version() {
     let run = Command::new(binary()).arg("--version").output().unwrap();
-    let expected = format!(
-        "terraform-provider-talosoci {}\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    assert_eq!(
-        (run.status.success(), String::from_utf8(run.stdout).unwrap()),
-        (true, expected)
-    );
+    let expected = format!("terraform-provider-talosoci {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!((run.status.success(), String::from_utf8(run.stdout).unwrap()), (true, expected));
 }
 
 #[test]
 fn a_damaged_client_certificate_is_refused_and_not_ignored() {
-    let run = Command::new(binary())
-        .env(COOKIE.0, COOKIE.1)
-        .env("PLUGIN_CLIENT_CERT", "damaged")
-        .output()
-        .unwrap();
+    let run = Command::new(binary()).env(COOKIE.0, COOKIE.1).env("PLUGIN_CLIENT_CERT", "damaged").output().unwrap();
     let told = String::from_utf8(run.stderr).unwrap();
     assert_eq!((run.status.code(), run.stdout.len()), (Some(1), 0));
     assert!(told.contains("PLUGIN_CLIENT_CERT"), "{told}");
@@ -80,29 +60,11 @@ async fn it_serves_its_host_and_ends_when_asked() {
 
     let channel = plugin.connect().await;
     let mut client = plugin.client().await;
-    let schema = client
-        .get_provider_schema(wire::get_provider_schema::Request {})
-        .await
-        .unwrap()
-        .into_inner();
+    let schema = client.get_provider_schema(wire::get_provider_schema::Request {}).await.unwrap().into_inner();
     assert_eq!(schema.diagnostics, []);
-    let health = HealthCheckRequest {
-        service: "plugin".into(),
-    };
-    assert_eq!(
-        HealthClient::new(channel.clone())
-            .check(health)
-            .await
-            .unwrap()
-            .into_inner()
-            .status,
-        1
-    );
-    let mut silent = GrpcStdioClient::new(channel.clone())
-        .stream_stdio(())
-        .await
-        .unwrap()
-        .into_inner();
+    let health = HealthCheckRequest { service: "plugin".into() };
+    assert_eq!(HealthClient::new(channel.clone()).check(health).await.unwrap().into_inner().status, 1);
+    let mut silent = GrpcStdioClient::new(channel.clone()).stream_stdio(()).await.unwrap().into_inner();
 
     let asked = Instant::now();
     plugin.shutdown(channel).await;
@@ -110,11 +72,7 @@ async fn it_serves_its_host_and_ends_when_asked() {
     let (success, told) = plugin.ended().await;
     assert!(success, "{told}");
     // The host kills after 2 s.
-    assert!(
-        asked.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert!(!plugin.socket.parent().unwrap().exists());
 }
 
@@ -127,20 +85,12 @@ async fn nobody_but_the_host_is_let_in() {
             Err(_) => true,
             Ok(channel) => {
                 let mut client = wire::provider_client::ProviderClient::new(channel);
-                client
-                    .get_metadata(wire::get_metadata::Request {})
-                    .await
-                    .is_err()
+                client.get_metadata(wire::get_metadata::Request {}).await.is_err()
             }
         };
         assert!(refused, "{stranger:?}");
     }
-    plugin
-        .client()
-        .await
-        .get_metadata(wire::get_metadata::Request {})
-        .await
-        .unwrap();
+    plugin.client().await.get_metadata(wire::get_metadata::Request {}).await.unwrap();
 }
 
 /// Only root can become another user.
@@ -150,15 +100,7 @@ async fn another_user_cannot_even_see_the_socket() {
     if fs::metadata("/proc/self").map_or(1, |this| this.uid()) != 0 {
         return eprintln!("skipped: needs root");
     }
-    let sees = |user: u32| {
-        Command::new("test")
-            .arg("-S")
-            .arg(&plugin.socket)
-            .uid(user)
-            .status()
-            .unwrap()
-            .success()
-    };
+    let sees = |user: u32| Command::new("test").arg("-S").arg(&plugin.socket).uid(user).status().unwrap().success();
     assert!(sees(0));
     assert!(!sees(65_534));
 }
@@ -166,15 +108,8 @@ async fn another_user_cannot_even_see_the_socket() {
 #[tokio::test]
 async fn a_client_that_stalls_in_its_handshake_holds_up_nobody() {
     let plugin = Plugin::start(binary(), &[]).await;
-    let _stalled = tokio::net::UnixStream::connect(&plugin.socket)
-        .await
-        .unwrap();
-    plugin
-        .client()
-        .await
-        .get_metadata(wire::get_metadata::Request {})
-        .await
-        .unwrap();
+    let _stalled = tokio::net::UnixStream::connect(&plugin.socket).await.unwrap();
+    plugin.client().await.get_metadata(wire::get_metadata::Request {}).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,13 +117,9 @@ async fn a_call_that_is_not_served_is_unimplemented() {
     let plugin = Plugin::start(binary(), &[]).await;
     let mut grpc = tonic::client::Grpc::new(plugin.connect().await);
     grpc.ready().await.unwrap();
-    let path =
-        http::uri::PathAndQuery::from_static("/tfplugin6.Provider/GetResourceIdentitySchemas");
+    let path = http::uri::PathAndQuery::from_static("/tfplugin6.Provider/GetResourceIdentitySchemas");
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    let status = grpc
-        .unary(tonic::Request::new(()), path, codec)
-        .await
-        .unwrap_err();
+    let status = grpc.unary(tonic::Request::new(()), path, codec).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
 }
 
@@ -197,10 +128,7 @@ async fn an_interrupt_is_ignored_and_a_termination_ends_it() {
     let mut plugin = Plugin::start(binary(), &[]).await;
     let mut client = plugin.client().await;
     plugin.signal("-INT");
-    client
-        .get_metadata(wire::get_metadata::Request {})
-        .await
-        .unwrap();
+    client.get_metadata(wire::get_metadata::Request {}).await.unwrap();
     plugin.signal("-TERM");
     let (success, told) = plugin.ended().await;
     assert!(success, "{told}");
@@ -210,10 +138,7 @@ async fn an_interrupt_is_ignored_and_a_termination_ends_it() {
 async fn an_orphan_ends_by_itself() {
     let mut plugin = Plugin::start(binary(), &[]).await;
     let mut client = plugin.client().await;
-    client
-        .get_metadata(wire::get_metadata::Request {})
-        .await
-        .unwrap();
+    client.get_metadata(wire::get_metadata::Request {}).await.unwrap();
     drop(client);
     let (success, told) = plugin.ended().await;
     assert!(success, "{told}");
@@ -230,19 +155,13 @@ async fn waiting_create(
     let (_, thing) = demo.resources().remove(0);
     let value = |schema: talosoci::tfplugin::Schema, entries: Vec<(&str, Value)>| {
         let (value, _) = conform::conform(&schema.attributes, Value::object(entries));
-        Some(wire::DynamicValue {
-            msgpack: msgpack::encode(&value),
-            json: Vec::new(),
-        })
+        Some(wire::DynamicValue { msgpack: msgpack::encode(&value), json: Vec::new() })
     };
     let configure = wire::configure_provider::Request {
         config: value(demo.schema(), vec![("dir", dir.to_str().unwrap().into())]),
         ..Default::default()
     };
-    let planned = value(
-        Resource::schema(&*thing),
-        vec![("name", "a".into()), ("on_create", how.into())],
-    );
+    let planned = value(Resource::schema(&*thing), vec![("name", "a".into()), ("on_create", how.into())]);
     let apply = wire::apply_resource_change::Request {
         type_name: "demo_thing".into(),
         planned_state: planned.clone(),
@@ -251,8 +170,7 @@ async fn waiting_create(
     };
     let mut client = plugin.client().await;
     client.configure_provider(configure).await.unwrap();
-    let answer =
-        tokio::spawn(async move { Ok(client.apply_resource_change(apply).await?.into_inner()) });
+    let answer = tokio::spawn(async move { Ok(client.apply_resource_change(apply).await?.into_inner()) });
     until(|| dir.join("waiting").exists()).await;
     answer
 }
@@ -273,12 +191,7 @@ async fn a_stop_reaches_running_work_which_then_answers() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
     let answer = waiting_create(&plugin, dir.path(), "wait").await;
-    plugin
-        .client()
-        .await
-        .stop_provider(wire::stop_provider::Request {})
-        .await
-        .unwrap();
+    plugin.client().await.stop_provider(wire::stop_provider::Request {}).await.unwrap();
     let answer = answer.await.unwrap().unwrap();
     assert_eq!(answer.diagnostics[0].summary, "Stopped");
 }
@@ -302,10 +215,7 @@ async fn work_comes_to_a_clean_end_on_termination() {
     let mut plugin = Plugin::start(&demo_binary(dir.path()), &[]).await;
     let answer = waiting_create(&plugin, dir.path(), "wait").await;
     plugin.signal("-TERM");
-    assert_eq!(
-        answer.await.unwrap().unwrap().diagnostics[0].summary,
-        "Stopped"
-    );
+    assert_eq!(answer.await.unwrap().unwrap().diagnostics[0].summary, "Stopped");
     assert!(plugin.ended().await.0);
 }
 
@@ -314,22 +224,13 @@ async fn logs_are_lines_that_the_host_understands() {
     let mut plugin = Plugin::start(binary(), &[("TF_LOG_PROVIDER", "DEBUG")]).await;
     let channel = plugin.connect().await;
     let mut client = plugin.client().await;
-    client
-        .stop_provider(wire::stop_provider::Request {})
-        .await
-        .unwrap();
+    client.stop_provider(wire::stop_provider::Request {}).await.unwrap();
     plugin.shutdown(channel).await;
     let (_, told) = plugin.ended().await;
     assert!(told.contains("the host asks to stop"), "{told}");
     for line in told.lines() {
-        let line: serde_json::Value =
-            serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
-        assert!(
-            line["@level"].is_string()
-                && line["@message"].is_string()
-                && line["@timestamp"].is_string(),
-            "{line}"
-        );
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["@level"].is_string() && line["@message"].is_string() && line["@timestamp"].is_string(), "{line}");
     }
 }
 
@@ -344,16 +245,9 @@ async fn without_being_asked_it_logs_nothing() {
 #[tokio::test]
 async fn a_value_of_many_megabytes_passes() {
     let plugin = Plugin::start(binary(), &[]).await;
-    let mut client = plugin
-        .client()
-        .await
-        .max_encoding_message_size(usize::MAX)
-        .max_decoding_message_size(usize::MAX);
+    let mut client = plugin.client().await.max_encoding_message_size(usize::MAX).max_decoding_message_size(usize::MAX);
     // More than tonic's own limit of 4 MiB, many times over; a read that fails returns the state as it came.
-    let state = wire::DynamicValue {
-        msgpack: vec![0xc1; 40 << 20],
-        json: Vec::new(),
-    };
+    let state = wire::DynamicValue { msgpack: vec![0xc1; 40 << 20], json: Vec::new() };
     let request = wire::read_resource::Request {
         type_name: "none".into(),
         current_state: Some(state.clone()),
@@ -372,10 +266,6 @@ async fn work_that_does_not_care_is_cut_off_before_the_host_kills() {
     let asked = Instant::now();
     plugin.shutdown(channel).await;
     assert!(plugin.ended().await.0);
-    assert!(
-        asked.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert!(answer.await.unwrap().is_err());
 }

@@ -28,10 +28,7 @@ impl Workspace {
             eprintln!("skipped: neither terraform nor tofu is installed");
             return None;
         };
-        let workspace = Self {
-            dir: tempfile::tempdir().unwrap(),
-            cli,
-        };
+        let workspace = Self { dir: tempfile::tempdir().unwrap(), cli };
         fs::create_dir(workspace.path("things")).unwrap();
         let override_dir = workspace.path("plugin");
         fs::create_dir(&override_dir).unwrap();
@@ -60,13 +57,8 @@ impl Workspace {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.cli);
         command.args(arguments).current_dir(self.dir.path());
-        command
-            .env("TF_CLI_CONFIG_FILE", self.path("cli.tfrc"))
-            .env("TF_IN_AUTOMATION", "1");
-        command
-            .env("CHECKPOINT_DISABLE", "1")
-            .env_remove("TF_LOG")
-            .stdin(Stdio::null());
+        command.env("TF_CLI_CONFIG_FILE", self.path("cli.tfrc")).env("TF_IN_AUTOMATION", "1");
+        command.env("CHECKPOINT_DISABLE", "1").env_remove("TF_LOG").stdin(Stdio::null());
         command
     }
 
@@ -97,41 +89,20 @@ impl Workspace {
     /// The actions that a plan holds, and what is planned, by resource.
     fn plan(&self) -> Vec<(String, Json)> {
         self.ok(&["plan", "-out=plan", "-no-color"]);
-        let plan: Json =
-            serde_json::from_slice(&self.run(&["show", "-json", "plan"]).stdout).unwrap();
-        let changes = plan["resource_changes"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        changes
-            .iter()
-            .map(|change| {
-                (
-                    change["change"]["actions"].to_string(),
-                    change["change"].clone(),
-                )
-            })
-            .collect()
+        let plan: Json = serde_json::from_slice(&self.run(&["show", "-json", "plan"]).stdout).unwrap();
+        let changes = plan["resource_changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().map(|change| (change["change"]["actions"].to_string(), change["change"].clone())).collect()
     }
 
     fn is_settled(&self) -> bool {
-        self.run(&["plan", "-detailed-exitcode", "-no-color"])
-            .status
-            .code()
-            == Some(0)
+        self.run(&["plan", "-detailed-exitcode", "-no-color"]).status.code() == Some(0)
     }
 
     /// The attributes of the resource in the state.
     fn state(&self) -> Json {
         let state: Json = serde_json::from_slice(&self.run(&["show", "-json"]).stdout).unwrap();
-        let resources = state["values"]["root_module"]["resources"]
-            .as_array()
-            .unwrap();
-        resources
-            .iter()
-            .find(|resource| resource["mode"] == "managed")
-            .unwrap()["values"]
-            .clone()
+        let resources = state["values"]["root_module"]["resources"].as_array().unwrap();
+        resources.iter().find(|resource| resource["mode"] == "managed").unwrap()["values"].clone()
     }
 
     fn raw_state(&self) -> String {
@@ -140,11 +111,7 @@ impl Workspace {
 }
 
 fn told(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 const THING: &str = r#"
@@ -182,10 +149,7 @@ fn an_object_lives_from_create_to_destroy() {
     assert_eq!(planned[0].1["after_unknown"]["disk"]["serial"], true);
 
     let told = workspace.apply();
-    assert!(
-        told.contains("(sensitive value)") && !told.contains("hush"),
-        "{told}"
-    );
+    assert!(told.contains("(sensitive value)") && !told.contains("hush"), "{told}");
     let expected = json!({
         "id": "id-a", "name": "a", "size": 10, "exact": 0.1, "secret": "hush",
         "password_wo": null, "password_wo_version": 1,
@@ -196,22 +160,11 @@ fn an_object_lives_from_create_to_destroy() {
         "hook": {"on": false}, "secrets_length": 10, "on_create": null,
     });
     assert_eq!(workspace.state(), expected);
-    assert!(
-        !workspace.raw_state().contains("ttttttt"),
-        "a write-only value is in the state"
-    );
-    assert!(
-        workspace.is_settled(),
-        "{}",
-        workspace.ok(&["plan", "-no-color"])
-    );
+    assert!(!workspace.raw_state().contains("ttttttt"), "a write-only value is in the state");
+    assert!(workspace.is_settled(), "{}", workspace.ok(&["plan", "-no-color"]));
 
     // A change in place keeps what is stable and asks anew for the rest; it also sees the new secret.
-    workspace.configure(
-        &THING
-            .replace("\"abc\"", "\"abcd\"")
-            .replace("version = 1", "version = 2"),
-    );
+    workspace.configure(&THING.replace("\"abc\"", "\"abcd\"").replace("version = 1", "version = 2"));
     let planned = workspace.plan();
     assert_eq!(planned[0].0, r#"["update"]"#);
     assert_eq!(planned[0].1["after"]["id"], "id-a");
@@ -238,8 +191,7 @@ fn an_object_lives_from_create_to_destroy() {
 
 #[test]
 fn an_object_is_imported() {
-    let configuration =
-        "resource \"demo_thing\" \"a\" {\n  name = \"a\"\n  nets = [{ ip = \"10.0.0.1\" }]\n}\n";
+    let configuration = "resource \"demo_thing\" \"a\" {\n  name = \"a\"\n  nets = [{ ip = \"10.0.0.1\" }]\n}\n";
     let Some(workspace) = Workspace::new(configuration) else {
         return;
     };
@@ -274,16 +226,8 @@ fn an_object_is_moved_to_another_type() {
 
 #[test]
 fn numbers_are_exact() {
-    for number in [
-        "1e30",
-        "18446744073709551616",
-        "0.1",
-        "1 / 3",
-        "-9223372036854775809",
-        "1.5",
-    ] {
-        let configuration =
-            format!("resource \"demo_thing\" \"a\" {{\n  name = \"a\"\n  exact = {number}\n}}\n");
+    for number in ["1e30", "18446744073709551616", "0.1", "1 / 3", "-9223372036854775809", "1.5"] {
+        let configuration = format!("resource \"demo_thing\" \"a\" {{\n  name = \"a\"\n  exact = {number}\n}}\n");
         let Some(workspace) = Workspace::new(&configuration) else {
             return;
         };
@@ -298,28 +242,11 @@ fn faults_are_told_where_they_are() {
         return;
     };
     for (body, expected) in [
-        (
-            "name = \"a\"\n  size = 0",
-            vec![
-                "Number out of range",
-                "line 9, in resource",
-                "size = 0",
-                "from 1 to 1000",
-            ],
-        ),
-        (
-            "name = \"a\"\n  id = \"x\"",
-            vec!["Read-only attribute", "id is set by the provider"],
-        ),
+        ("name = \"a\"\n  size = 0", vec!["Number out of range", "line 9, in resource", "size = 0", "from 1 to 1000"]),
+        ("name = \"a\"\n  id = \"x\"", vec!["Read-only attribute", "id is set by the provider"]),
         ("name = null", vec!["name", "required"]),
-        (
-            "name = \"a\"\n  nets = [{ ip = \"x\" }]",
-            vec!["nets[0].ip: not an IP address", "line 9"],
-        ),
-        (
-            "name = provider::demo::shout(\"\")",
-            vec!["there is nothing to shout", "line 8"],
-        ),
+        ("name = \"a\"\n  nets = [{ ip = \"x\" }]", vec!["nets[0].ip: not an IP address", "line 9"]),
+        ("name = provider::demo::shout(\"\")", vec!["there is nothing to shout", "line 8"]),
     ] {
         workspace.configure(&format!("resource \"demo_thing\" \"a\" {{\n  {body}\n}}\n"));
         let told = workspace.fails(&["plan", "-no-color"]);
@@ -331,30 +258,19 @@ fn faults_are_told_where_they_are() {
 
 #[test]
 fn a_create_that_fails_or_crashes_stores_nothing_and_is_tried_again() {
-    let thing = |how: &str| {
-        format!("resource \"demo_thing\" \"a\" {{\n  name = \"a\"\n  on_create = {how}\n}}\n")
-    };
+    let thing = |how: &str| format!("resource \"demo_thing\" \"a\" {{\n  name = \"a\"\n  on_create = {how}\n}}\n");
     let Some(workspace) = Workspace::new(&thing("\"fail\"")) else {
         return;
     };
     let told = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
-    assert!(
-        told.contains("Error: Cannot make it with demo_thing.a, on main.tf line 9"),
-        "{told}"
-    );
+    assert!(told.contains("Error: Cannot make it with demo_thing.a, on main.tf line 9"), "{told}");
     assert_eq!(workspace.plan()[0].0, r#"["create"]"#);
 
     workspace.configure(&thing("\"panic\""));
     let told = workspace.fails(&["apply", "-auto-approve", "-no-color"]);
     assert!(told.contains("Error: The provider crashed"), "{told}");
-    assert!(
-        told.contains("no such thing as a at tests/it/protocol/demo_provider.rs:"),
-        "{told}"
-    );
-    assert!(
-        !told.contains("stack backtrace") && !told.contains("plugin crashed"),
-        "{told}"
-    );
+    assert!(told.contains("no such thing as a at tests/it/protocol/demo_provider.rs:"), "{told}");
+    assert!(!told.contains("stack backtrace") && !told.contains("plugin crashed"), "{told}");
     assert_eq!(workspace.plan()[0].0, r#"["create"]"#);
 
     workspace.configure(&thing("null"));
@@ -365,33 +281,18 @@ fn a_create_that_fails_or_crashes_stores_nothing_and_is_tried_again() {
 /// Ctrl-C in a terminal: the signal goes to the host and to the provider.
 #[test]
 fn an_interrupted_create_is_told_to_stop_and_ends_cleanly() {
-    let configuration =
-        "resource \"demo_thing\" \"a\" {\n  name = \"a\"\n  on_create = \"wait\"\n}\n";
+    let configuration = "resource \"demo_thing\" \"a\" {\n  name = \"a\"\n  on_create = \"wait\"\n}\n";
     let Some(workspace) = Workspace::new(configuration) else {
         return;
     };
     let mut command = workspace.command(&["apply", "-auto-approve", "-no-color"]);
-    let run = command
-        .process_group(0)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let run = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until(|| workspace.path("things/waiting").exists());
     let group = format!("-{}", run.id());
-    assert!(
-        Command::new("kill")
-            .args(["-INT", "--", &group])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
     let output = run.wait_with_output().unwrap();
     let told = told(&output);
-    assert!(
-        !output.status.success() && told.contains("Nothing was made."),
-        "{told}"
-    );
+    assert!(!output.status.success() && told.contains("Nothing was made."), "{told}");
     assert!(!told.contains("Plugin did not respond"), "{told}");
     assert!(workspace.path("things/stopped").exists());
     assert_eq!(workspace.plan()[0].0, r#"["create"]"#);
@@ -414,47 +315,19 @@ fn a_plugin_that_runs_already_is_used_by_one_command_after_the_other() {
         return;
     };
     let mut command = Command::new(workspace.path("plugin/terraform-provider-demo"));
-    let mut plugin = Debugged(
-        command
-            .env("DEMO_DEBUG", "1")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap(),
-    );
+    let mut plugin = Debugged(command.env("DEMO_DEBUG", "1").stdout(Stdio::piped()).spawn().unwrap());
     let lines = BufReader::new(plugin.0.stdout.take().unwrap()).lines();
     let mut lines = lines.map_while(Result::ok);
-    let line = lines
-        .find(|line| line.contains("TF_REATTACH_PROVIDERS"))
-        .expect("how to reattach");
-    let reattach = line
-        .trim()
-        .trim_start_matches("TF_REATTACH_PROVIDERS='")
-        .trim_end_matches('\'');
+    let line = lines.find(|line| line.contains("TF_REATTACH_PROVIDERS")).expect("how to reattach");
+    let reattach = line.trim().trim_start_matches("TF_REATTACH_PROVIDERS='").trim_end_matches('\'');
 
-    for arguments in [
-        ["apply", "-auto-approve"],
-        ["plan", "-detailed-exitcode"],
-        ["destroy", "-auto-approve"],
-    ] {
-        let output = workspace
-            .command(&arguments)
-            .env("TF_REATTACH_PROVIDERS", reattach)
-            .output()
-            .unwrap();
+    for arguments in [["apply", "-auto-approve"], ["plan", "-detailed-exitcode"], ["destroy", "-auto-approve"]] {
+        let output = workspace.command(&arguments).env("TF_REATTACH_PROVIDERS", reattach).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", told(&output));
     }
-    assert!(
-        plugin.0.try_wait().unwrap().is_none(),
-        "it should still run"
-    );
+    assert!(plugin.0.try_wait().unwrap().is_none(), "it should still run");
     let id = plugin.0.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert!(plugin.0.wait().unwrap().success());
     assert!(!socket(reattach).exists());
 }

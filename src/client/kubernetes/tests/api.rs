@@ -46,53 +46,30 @@ impl Drop for Api {
 
 impl Api {
     pub(super) async fn start() -> Self {
-        let (store, listener) = (
-            Shared::default(),
-            TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        );
+        let (store, listener) = (Shared::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let address = listener.local_addr().unwrap();
         let routes = routes(store.clone());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self {
-            store,
-            address,
-            task,
-        }
+        Self { store, address, task }
     }
 
     pub(super) async fn start_tls(authority: &Authority) -> Self {
-        let (store, listener) = (
-            Shared::default(),
-            TcpListener::bind("127.0.0.1:0").await.unwrap(),
-        );
+        let (store, listener) = (Shared::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let address = listener.local_addr().unwrap();
         let mut config = server_config(authority.server(&["127.0.0.1"]), Clients::Of(authority));
         config.alpn_protocols.clear();
-        let listener = Tls {
-            listener,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-        };
+        let listener = Tls { listener, acceptor: TlsAcceptor::from(Arc::new(config)) };
         let routes = routes(store.clone());
         let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        Self {
-            store,
-            address,
-            task,
-        }
+        Self { store, address, task }
     }
 
     pub(super) async fn cluster(&self) -> Cluster {
-        Cluster::from_kubeconfig(&kubeconfig(&format!("http://{}", self.address)))
-            .await
-            .unwrap()
+        Cluster::from_kubeconfig(&kubeconfig(&format!("http://{}", self.address))).await.unwrap()
     }
 
     pub(super) fn put_node(&self, name: &str, value: Value) {
-        self.store
-            .lock()
-            .unwrap()
-            .nodes
-            .insert(name.to_owned(), value);
+        self.store.lock().unwrap().nodes.insert(name.to_owned(), value);
     }
 
     pub(super) fn put_pods(&self, pods: impl IntoIterator<Item = Value>) {
@@ -126,15 +103,9 @@ impl axum::serve::Listener for Tls {
 fn routes(store: Shared) -> axum::Router {
     axum::Router::new()
         .route("/api/v1/nodes", get(list_nodes))
-        .route(
-            "/api/v1/nodes/{name}",
-            get(get_node).patch(patch_node).delete(delete_node),
-        )
+        .route("/api/v1/nodes/{name}", get(get_node).patch(patch_node).delete(delete_node))
         .route("/api/v1/pods", get(list_pods))
-        .route(
-            "/api/v1/namespaces/{namespace}/pods/{name}/eviction",
-            post(evict),
-        )
+        .route("/api/v1/namespaces/{namespace}/pods/{name}/eviction", post(evict))
         .with_state(store)
 }
 
@@ -151,11 +122,7 @@ fn failure(code: StatusCode, reason: &str, message: &str) -> Response {
 }
 
 fn not_found(name: &str) -> Response {
-    failure(
-        StatusCode::NOT_FOUND,
-        "NotFound",
-        &format!("nodes {name:?} not found"),
-    )
+    failure(StatusCode::NOT_FOUND, "NotFound", &format!("nodes {name:?} not found"))
 }
 
 async fn list_nodes(State(store): State<Shared>, headers: HeaderMap) -> Response {
@@ -174,11 +141,7 @@ async fn get_node(State(store): State<Shared>, Path(name): Path<String>) -> Resp
     }
 }
 
-async fn patch_node(
-    State(store): State<Shared>,
-    Path(name): Path<String>,
-    patch: String,
-) -> Response {
+async fn patch_node(State(store): State<Shared>, Path(name): Path<String>, patch: String) -> Response {
     let patch: Value = serde_json::from_str(&patch).unwrap();
     match store.lock().unwrap().nodes.get_mut(&name) {
         Some(node) => {
@@ -198,46 +161,23 @@ async fn delete_node(State(store): State<Shared>, Path(name): Path<String>) -> R
 
 async fn list_pods(State(store): State<Shared>, RawQuery(query): RawQuery) -> Response {
     let query = query.unwrap();
-    let wanted = query
-        .split("fieldSelector=spec.nodeName%3D")
-        .nth(1)
-        .unwrap()
-        .to_owned();
+    let wanted = query.split("fieldSelector=spec.nodeName%3D").nth(1).unwrap().to_owned();
     let store = store.lock().unwrap();
-    let items: Vec<_> = store
-        .pods
-        .iter()
-        .filter(|pod| pod["spec"]["nodeName"] == wanted.as_str())
-        .cloned()
-        .collect();
+    let items: Vec<_> = store.pods.iter().filter(|pod| pod["spec"]["nodeName"] == wanted.as_str()).cloned().collect();
     shown(&json!({ "kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items }))
 }
 
-async fn evict(
-    State(store): State<Shared>,
-    Path((_, name)): Path<(String, String)>,
-    eviction: String,
-) -> Response {
+async fn evict(State(store): State<Shared>, Path((_, name)): Path<(String, String)>, eviction: String) -> Response {
     let eviction: Value = serde_json::from_str(&eviction).unwrap();
     let mut store = store.lock().unwrap();
-    assert_eq!(
-        eviction["deleteOptions"]["preconditions"]["uid"],
-        format!("uid-{name}"),
-        "{eviction}"
-    );
+    assert_eq!(eviction["deleteOptions"]["preconditions"]["uid"], format!("uid-{name}"), "{eviction}");
     store.evictions.push(name.clone());
-    if let Some(refusals) = store
-        .budgets
-        .get_mut(&name)
-        .filter(|refusals| **refusals > 0)
-    {
+    if let Some(refusals) = store.budgets.get_mut(&name).filter(|refusals| **refusals > 0) {
         *refusals -= 1;
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
         return failure(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
     }
-    store
-        .pods
-        .retain(|pod| pod["metadata"]["name"] != name.as_str());
+    store.pods.retain(|pod| pod["metadata"]["name"] != name.as_str());
     let done = json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" });
     (StatusCode::CREATED, shown(&done)).into_response()
 }

@@ -54,37 +54,18 @@ fn pod(name: &str, more: &Value) -> Value {
 }
 
 fn quick(within: Duration) -> DrainOptions {
-    DrainOptions {
-        within,
-        poll: Duration::from_millis(10),
-        grace_seconds: Some(30),
-    }
+    DrainOptions { within, poll: Duration::from_millis(10), grace_seconds: Some(30) }
 }
 
 #[tokio::test]
 async fn a_ready_node_shows_what_identifies_it() {
     let api = Api::start().await;
     api.put_node("cloudbox2", node("cloudbox2", "True"));
-    let found = api
-        .cluster()
-        .await
-        .node("cloudbox2")
-        .await
-        .unwrap()
-        .unwrap();
+    let found = api.cluster().await.node("cloudbox2").await.unwrap().unwrap();
     assert!(found.ready && !found.unschedulable && found.not_ready_because.is_none());
-    assert_eq!(
-        (found.kubelet_version.as_str(), found.machine_id.as_str()),
-        ("v1.35.0", "m1")
-    );
-    assert_eq!(
-        found.internal_ips,
-        ["10.0.0.214".parse::<std::net::IpAddr>().unwrap()]
-    );
-    assert_eq!(
-        found.provider_id.as_deref(),
-        Some("oci://ocid1.instance.oc1..a")
-    );
+    assert_eq!((found.kubelet_version.as_str(), found.machine_id.as_str()), ("v1.35.0", "m1"));
+    assert_eq!(found.internal_ips, ["10.0.0.214".parse::<std::net::IpAddr>().unwrap()]);
+    assert_eq!(found.provider_id.as_deref(), Some("oci://ocid1.instance.oc1..a"));
 }
 
 #[tokio::test]
@@ -94,10 +75,7 @@ async fn a_node_that_is_not_ready_says_why_and_a_missing_one_is_none() {
     let cluster = api.cluster().await;
     let found = cluster.node("cloudbox2").await.unwrap().unwrap();
     assert!(!found.ready);
-    assert_eq!(
-        found.not_ready_because.as_deref(),
-        Some("KubeletNotReady: cni plugin not initialized")
-    );
+    assert_eq!(found.not_ready_because.as_deref(), Some("KubeletNotReady: cni plugin not initialized"));
     assert_eq!(cluster.node("other").await.unwrap(), None);
 }
 
@@ -118,11 +96,7 @@ async fn a_machine_is_found_by_any_of_its_identities() {
         (by("other", "oci://other", "10.0.0.1"), 0),
         (Machine::default(), 0),
     ] {
-        assert_eq!(
-            cluster.nodes_of(&machine).await.unwrap().len(),
-            found,
-            "{machine:?}"
-        );
+        assert_eq!(cluster.nodes_of(&machine).await.unwrap().len(), found, "{machine:?}");
     }
 }
 
@@ -132,33 +106,14 @@ async fn a_node_is_cordoned_uncordoned_and_deleted_once() {
     api.put_node("cloudbox2", node("cloudbox2", "True"));
     let cluster = api.cluster().await;
     cluster.cordon("cloudbox2").await.unwrap();
-    assert!(
-        cluster
-            .node("cloudbox2")
-            .await
-            .unwrap()
-            .unwrap()
-            .unschedulable
-    );
+    assert!(cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
     cluster.uncordon("cloudbox2").await.unwrap();
-    assert!(
-        !cluster
-            .node("cloudbox2")
-            .await
-            .unwrap()
-            .unwrap()
-            .unschedulable
-    );
+    assert!(!cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
     assert!(cluster.delete_node("cloudbox2").await.unwrap());
     assert!(!cluster.delete_node("cloudbox2").await.unwrap());
     let error = cluster.cordon("cloudbox2").await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::NotFound);
-    assert!(
-        error
-            .to_string()
-            .starts_with("cordoning node cloudbox2 at http://127.0.0.1:"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("cordoning node cloudbox2 at http://127.0.0.1:"), "{error}");
 }
 
 #[tokio::test]
@@ -173,30 +128,15 @@ async fn a_drain_moves_what_can_move_and_waits_for_a_budget() {
         pod("web", &controlled_by("ReplicaSet")),
         pod("bare", &json!({})),
         pod("cilium", &controlled_by("DaemonSet")),
-        pod(
-            "kube-proxy",
-            &json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } } }),
-        ),
+        pod("kube-proxy", &json!({ "metadata": { "annotations": { "kubernetes.io/config.mirror": "x" } } })),
         pod("job", &json!({ "status": { "phase": "Succeeded" } })),
         pod("elsewhere", &json!({ "spec": { "nodeName": "other" } })),
     ]);
-    api.store
-        .lock()
-        .unwrap()
-        .budgets
-        .insert("web".to_owned(), 2);
-    let moved = api
-        .cluster()
-        .await
-        .drain("cloudbox2", &quick(Duration::from_secs(20)))
-        .await
-        .unwrap();
+    api.store.lock().unwrap().budgets.insert("web".to_owned(), 2);
+    let moved = api.cluster().await.drain("cloudbox2", &quick(Duration::from_secs(20))).await.unwrap();
     assert_eq!(moved, 2);
     let store = api.store.lock().unwrap();
-    assert_eq!(
-        store.evictions.iter().filter(|name| *name == "web").count(),
-        3
-    );
+    assert_eq!(store.evictions.iter().filter(|name| *name == "web").count(), 3);
     assert_eq!(store.pods.len(), 4);
 }
 
@@ -205,31 +145,13 @@ async fn a_drain_that_cannot_end_names_the_pods_and_why() {
     let api = Api::start().await;
     api.put_pods([
         pod("web", &json!({})),
-        pod(
-            "slow",
-            &json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } }),
-        ),
+        pod("slow", &json!({ "metadata": { "deletionTimestamp": "2026-01-01T00:00:00Z" } })),
     ]);
-    api.store
-        .lock()
-        .unwrap()
-        .budgets
-        .insert("web".to_owned(), usize::MAX);
-    let error = api
-        .cluster()
-        .await
-        .drain("cloudbox2", &quick(Duration::from_millis(100)))
-        .await
-        .unwrap_err();
+    api.store.lock().unwrap().budgets.insert("web".to_owned(), usize::MAX);
+    let error = api.cluster().await.drain("cloudbox2", &quick(Duration::from_millis(100))).await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Blocked);
     let text = error.to_string();
-    for part in [
-        "2 pods",
-        "default/web",
-        "disruption budget",
-        "default/slow",
-        "terminating",
-    ] {
+    for part in ["2 pods", "default/web", "disruption budget", "default/slow", "terminating"] {
         assert!(text.contains(part), "{text}");
     }
 }
@@ -262,31 +184,22 @@ async fn a_closed_port_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let cluster = Cluster::from_kubeconfig(&kubeconfig(&server))
-        .await
-        .unwrap();
+    let cluster = Cluster::from_kubeconfig(&kubeconfig(&server)).await.unwrap();
     let error = cluster.node("cloudbox2").await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Unreachable);
-    assert!(
-        error.is_transient() && error.to_string().contains(&server),
-        "{error}"
-    );
+    assert!(error.is_transient() && error.to_string().contains(&server), "{error}");
 }
 
 #[tokio::test]
 async fn an_unusable_kubeconfig_is_refused_without_being_quoted() {
     for text in [
         kubeconfig("192.168.1.50").expose().clone(),
-        kubeconfig("https://a:1")
-            .expose()
-            .replace("current-context: a", "current-context: b"),
+        kubeconfig("https://a:1").expose().replace("current-context: a", "current-context: b"),
         "users:\n- name: a\n  user:\n    token: [TOP-SECRET\n".to_owned(),
         "users: TOP-SECRET\n".to_owned(),
         String::new(),
     ] {
-        let error = Cluster::from_kubeconfig(&Secret::new(text.clone()))
-            .await
-            .unwrap_err();
+        let error = Cluster::from_kubeconfig(&Secret::new(text.clone())).await.unwrap_err();
         assert_eq!(error.kind(), KubernetesErrorKind::Config, "{text}");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("TOP-SECRET"), "{shown}");
@@ -299,29 +212,19 @@ async fn a_credential_plugin_that_is_missing_is_a_configuration_problem() {
         "    token: TOP-SECRET\n",
         "    exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: talosoci-no-such-plugin\n      interactiveMode: Never\n",
     );
-    let error = Cluster::from_kubeconfig(&Secret::new(text))
-        .await
-        .unwrap_err();
+    let error = Cluster::from_kubeconfig(&Secret::new(text)).await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Config);
-    assert!(
-        error.to_string().contains("talosoci-no-such-plugin"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("talosoci-no-such-plugin"), "{error}");
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_credential_plugin_that_fails_shows_its_complaint_and_not_its_result() {
     let script = "echo TOP-SECRET; echo please log in >&2; exit 3";
-    let error = Cluster::from_kubeconfig(&with_plugin("https://127.0.0.1:6443", script))
-        .await
-        .unwrap_err();
+    let error = Cluster::from_kubeconfig(&with_plugin("https://127.0.0.1:6443", script)).await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::Config);
     let shown = format!("{error} {error:?}");
-    assert!(
-        shown.contains("please log in") && shown.contains("exit status: 3"),
-        "{shown}"
-    );
+    assert!(shown.contains("please log in") && shown.contains("exit status: 3"), "{shown}");
     assert!(!shown.contains("TOP-SECRET"), "{shown}");
 }
 
@@ -335,10 +238,7 @@ async fn a_credential_plugin_gives_the_token() {
         "status": { "token": "t1" },
     });
     let script = format!("echo '{credential}'");
-    let cluster =
-        Cluster::from_kubeconfig(&with_plugin(&format!("http://{}", api.address), &script))
-            .await
-            .unwrap();
+    let cluster = Cluster::from_kubeconfig(&with_plugin(&format!("http://{}", api.address), &script)).await.unwrap();
     assert_eq!(cluster.nodes().await.unwrap().len(), 1);
     assert_eq!(api.store.lock().unwrap().tokens, ["Bearer t1"]);
 }

@@ -8,9 +8,7 @@ use tokio::time::Instant;
 use crate::talos::talosconfig::ClientCredentials;
 
 use super::resources::Stage;
-use super::{
-    Address, ErrorKind, Maintenance, Node, ServerCertificate, TalosError, TlsFailure, Trust,
-};
+use super::{Address, ErrorKind, Maintenance, Node, ServerCertificate, TalosError, TlsFailure, Trust};
 
 /// Longest time for one connection.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -100,11 +98,7 @@ pub enum Answer<W> {
 }
 
 /// Looks once at `address`: first as a stranger, then with each of the candidates in order. Takes less than `within`.
-pub async fn detect<W: Copy>(
-    address: &Address,
-    candidates: &[Candidate<'_, W>],
-    within: Duration,
-) -> Detected<W> {
+pub async fn detect<W: Copy>(address: &Address, candidates: &[Candidate<'_, W>], within: Duration) -> Detected<W> {
     let budget = Budget(Instant::now() + within);
     let stranger = Trust::Maintenance { fingerprint: None };
     match Node::connect(address, &stranger, budget.at_most(CONNECT)).await {
@@ -112,10 +106,7 @@ pub async fn detect<W: Copy>(
         Err(error) if error.kind() == ErrorKind::ClientCertificateRejected => {
             as_candidates(address, candidates, &budget, server_of(&error)).await
         }
-        Err(error) => Detected {
-            server: server_of(&error),
-            answer: without_session(error),
-        },
+        Err(error) => Detected { server: server_of(&error), answer: without_session(error) },
     }
 }
 
@@ -134,10 +125,7 @@ async fn as_stranger<W>(node: &Node, budget: &Budget) -> Detected<W> {
         Err(error) if error.kind() == ErrorKind::Unreachable => Answer::Unreachable(error),
         Err(error) => Answer::Odd(error),
     };
-    Detected {
-        answer,
-        server: Some(node.server().clone()),
-    }
+    Detected { answer, server: Some(node.server().clone()) }
 }
 
 async fn as_candidates<W: Copy>(
@@ -175,21 +163,13 @@ async fn as_client<W>(node: &Node, which: W, budget: &Budget) -> Answer<W> {
         Ok(status) => Answer::Mutual {
             which,
             stage: Some(status.stage),
-            version: node
-                .within(budget.at_most(ASK))
-                .version_resource()
-                .await
-                .ok(),
+            version: node.within(budget.at_most(ASK)).version_resource().await.ok(),
         },
         Err(error) => match error.kind() {
             ErrorKind::ClientCertificateRejected => Answer::RejectedOurCertificate { which, error },
             ErrorKind::Unreachable => Answer::Unreachable(error),
             // It let us in; that it does not answer this question is another matter.
-            _ => Answer::Mutual {
-                which,
-                stage: None,
-                version: None,
-            },
+            _ => Answer::Mutual { which, stage: None, version: None },
         },
     }
 }
@@ -211,9 +191,7 @@ fn with_candidate<W>(error: TalosError, which: W) -> Verdict<W> {
         }
         (ErrorKind::WrongName, error) => Verdict::Answer(Answer::WrongName {
             which,
-            names: server_of(&error)
-                .map(|server| server.names)
-                .unwrap_or_default(),
+            names: server_of(&error).map(|server| server.names).unwrap_or_default(),
         }),
         (ErrorKind::CertificateTime, error) => Verdict::Answer(match server_of(&error) {
             Some(server) => Answer::WrongTime {
@@ -233,24 +211,14 @@ fn without_session<W>(error: TalosError) -> Answer<W> {
     match (error.kind(), &error) {
         (ErrorKind::Refused, _) => Answer::Refused(error),
         (ErrorKind::Unreachable, _) => Answer::Unreachable(error),
-        (
-            _,
-            TalosError::Tls {
-                source: TlsFailure::NotTls { banner },
-                ..
-            },
-        ) => Answer::NotTls {
-            banner: banner.clone(),
-        },
+        (_, TalosError::Tls { source: TlsFailure::NotTls { banner }, .. }) => Answer::NotTls { banner: banner.clone() },
         _ => Answer::Odd(error),
     }
 }
 
 fn foreign<W>(server: Option<&ServerCertificate>) -> Answer<W> {
     Answer::Foreign {
-        issuer: server
-            .map(|server| server.issuer.clone())
-            .unwrap_or_default(),
+        issuer: server.map(|server| server.issuer.clone()).unwrap_or_default(),
         authority_key_id: server.and_then(|server| server.authority_key_id.clone()),
         ca_fingerprint: server.and_then(|server| server.ca_fingerprint.clone()),
     }

@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ED25519,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
@@ -32,17 +32,11 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name = organization("talos");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyCertSign,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
         params.not_before = OffsetDateTime::now_utc() - Duration::days(400);
         params.not_after = OffsetDateTime::now_utc() + Duration::days(3650);
         let pem = params.self_signed(&key).unwrap().pem();
-        Self {
-            pem,
-            issuer: Issuer::new(params, key),
-        }
+        Self { pem, issuer: Issuer::new(params, key) }
     }
 
     /// A server certificate valid from an hour ago on.
@@ -51,12 +45,7 @@ impl Authority {
         self.server_valid(names, now - Duration::hours(1), now + Duration::hours(23))
     }
 
-    pub(crate) fn server_valid(
-        &self,
-        names: &[&str],
-        from: OffsetDateTime,
-        to: OffsetDateTime,
-    ) -> Leaf {
+    pub(crate) fn server_valid(&self, names: &[&str], from: OffsetDateTime, to: OffsetDateTime) -> Leaf {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = DistinguishedName::new();
@@ -70,28 +59,15 @@ impl Authority {
         self.admin_valid(now - Duration::hours(1), now + Duration::hours(23))
     }
 
-    pub(crate) fn admin_valid(
-        &self,
-        from: OffsetDateTime,
-        to: OffsetDateTime,
-    ) -> ClientCredentials {
+    pub(crate) fn admin_valid(&self, from: OffsetDateTime, to: OffsetDateTime) -> ClientCredentials {
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name = organization("os:admin");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let leaf = self.sign(params, from, to);
-        ClientCredentials {
-            ca: self.pem.clone(),
-            crt: leaf.pem,
-            key: Secret::new(leaf.key_pem),
-        }
+        ClientCredentials { ca: self.pem.clone(), crt: leaf.pem, key: Secret::new(leaf.key_pem) }
     }
 
-    fn sign(
-        &self,
-        mut params: CertificateParams,
-        from: OffsetDateTime,
-        to: OffsetDateTime,
-    ) -> Leaf {
+    fn sign(&self, mut params: CertificateParams, from: OffsetDateTime, to: OffsetDateTime) -> Leaf {
         let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         params.not_before = from;
         params.not_after = to;
@@ -119,8 +95,5 @@ fn talos_key_pem(pkcs8: &[u8]) -> String {
     let mut der = hex::decode("302e020100300506032b657004220420").unwrap();
     der.extend_from_slice(&pkcs8[16..48]);
     let label = "ED25519 PRIVATE KEY";
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        STANDARD.encode(der)
-    )
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }

@@ -70,22 +70,14 @@ pub(crate) fn refuse(status: Status) -> Reply {
 /// A COSI resource as Talos sends it.
 pub(crate) fn resource(id: &str, yaml: &str) -> cosi::Resource {
     cosi::Resource {
-        metadata: Some(cosi::Metadata {
-            id: id.to_owned(),
-            ..cosi::Metadata::default()
-        }),
-        spec: Some(cosi::Spec {
-            proto_spec: Vec::new(),
-            yaml_spec: yaml.to_owned(),
-        }),
+        metadata: Some(cosi::Metadata { id: id.to_owned(), ..cosi::Metadata::default() }),
+        spec: Some(cosi::Spec { proto_spec: Vec::new(), yaml_spec: yaml.to_owned() }),
     }
 }
 
 /// A reply to `State.Get`.
 pub(crate) fn got(id: &str, yaml: &str) -> Reply {
-    one(&cosi::GetResponse {
-        resource: Some(resource(id, yaml)),
-    })
+    one(&cosi::GetResponse { resource: Some(resource(id, yaml)) })
 }
 
 impl Pretend {
@@ -99,26 +91,12 @@ impl Pretend {
         let address = Address::new("127.0.0.1", listener.local_addr().unwrap().port());
         let acceptor = TlsAcceptor::from(Arc::new(server_config(leaf, clients)));
         let calls = Calls::default();
-        let task = tokio::spawn(serve(
-            listener,
-            acceptor,
-            Arc::new(script),
-            Arc::clone(&calls),
-        ));
-        Self {
-            address,
-            calls,
-            task,
-        }
+        let task = tokio::spawn(serve(listener, acceptor, Arc::new(script), Arc::clone(&calls)));
+        Self { address, calls, task }
     }
 
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.calls
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(path, _)| path.clone())
-            .collect()
+        self.calls.lock().unwrap().iter().map(|(path, _)| path.clone()).collect()
     }
 }
 
@@ -130,20 +108,15 @@ impl Drop for Pretend {
 
 pub(crate) fn server_config(leaf: Leaf, clients: Clients<'_>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-        .unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(provider.clone()).with_protocol_versions(rustls::DEFAULT_VERSIONS).unwrap();
     let builder = match clients {
         Clients::Anybody => builder.with_no_client_auth(),
         Clients::Of(authority) => {
             let mut roots = RootCertStore::empty();
-            let pem = x509_parser::pem::parse_x509_pem(authority.pem.as_bytes())
-                .unwrap()
-                .1;
+            let pem = x509_parser::pem::parse_x509_pem(authority.pem.as_bytes()).unwrap().1;
             roots.add(pem.contents.into()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
             builder.with_client_cert_verifier(verifier)
         }
     };
@@ -156,37 +129,26 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Script>
     let cut = tokio_util::sync::CancellationToken::new();
     let accepted = {
         let cut = cut.clone();
-        stream::unfold(listener, |listener| async {
-            Some((listener.accept().await, listener))
-        })
-        .map(move |accepted| {
-            let (acceptor, cut) = (acceptor.clone(), cut.clone());
-            async move {
-                let stream = acceptor.accept(accepted?.0).await?;
-                Ok::<_, io::Error>(Cuttable {
-                    stream,
-                    cut: Box::pin(cut.cancelled_owned()),
-                })
-            }
-        })
-        .buffer_unordered(64)
-        // A failed handshake is the client's business.
-        .filter(|accepted| std::future::ready(accepted.is_ok()))
+        stream::unfold(listener, |listener| async { Some((listener.accept().await, listener)) })
+            .map(move |accepted| {
+                let (acceptor, cut) = (acceptor.clone(), cut.clone());
+                async move {
+                    let stream = acceptor.accept(accepted?.0).await?;
+                    Ok::<_, io::Error>(Cuttable { stream, cut: Box::pin(cut.cancelled_owned()) })
+                }
+            })
+            .buffer_unordered(64)
+            // A failed handshake is the client's business.
+            .filter(|accepted| std::future::ready(accepted.is_ok()))
     };
     let answer = move |request: http::Request<axum::body::Body>| {
         let (script, calls, cut) = (script.clone(), calls.clone(), cut.clone());
         async move {
             let path = request.uri().path().to_owned();
-            let keys = request
-                .headers()
-                .keys()
-                .map(|key| key.as_str().to_owned())
-                .collect();
+            let keys = request.headers().keys().map(|key| key.as_str().to_owned()).collect();
             calls.lock().unwrap().push((path.clone(), keys));
             let call = Call { path, script, cut };
-            tonic::server::Grpc::new(Raw)
-                .server_streaming(call, request)
-                .await
+            tonic::server::Grpc::new(Raw).server_streaming(call, request).await
         }
     };
     let routes = tonic::service::Routes::from(axum::Router::new().fallback(answer));
@@ -220,9 +182,7 @@ impl tonic::server::ServerStreamingService<Bytes> for Call {
                     let end = stream::iter(end.err().map(Err));
                     Box::pin(stream::iter(messages.into_iter().map(Ok)).chain(end))
                 }
-                Reply::Hang(messages) => {
-                    Box::pin(stream::iter(messages.into_iter().map(Ok)).chain(stream::pending()))
-                }
+                Reply::Hang(messages) => Box::pin(stream::iter(messages.into_iter().map(Ok)).chain(stream::pending())),
                 Reply::Cut => {
                     cut.cancel();
                     return pending().await;
@@ -246,11 +206,7 @@ impl tonic::transport::server::Connected for Cuttable {
 }
 
 impl AsyncRead for Cuttable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -259,11 +215,7 @@ impl AsyncRead for Cuttable {
 }
 
 impl AsyncWrite for Cuttable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -7,10 +7,7 @@ async fn no_node_metadata_is_ever_sent() {
     let (pretend, node) = node_with(healthy).await;
     node.machine_status().await.unwrap();
     for (_, keys) in pretend.calls.lock().unwrap().iter() {
-        assert!(
-            !keys.iter().any(|key| key == "node" || key == "nodes"),
-            "{keys:?}"
-        );
+        assert!(!keys.iter().any(|key| key == "node" || key == "nodes"), "{keys:?}");
         assert!(keys.iter().any(|key| key == "grpc-timeout"), "{keys:?}");
     }
 }
@@ -18,18 +15,10 @@ async fn no_node_metadata_is_ever_sent() {
 #[tokio::test]
 async fn an_answer_that_never_comes_ends_with_the_deadline() {
     let (_pretend, node) = node_with(|_, _| Reply::Hang(Vec::new())).await;
-    let error = node
-        .within(Duration::from_millis(200))
-        .version()
-        .await
-        .unwrap_err();
+    let error = node.within(Duration::from_millis(200)).version().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rpc(Code::DeadlineExceeded));
     assert!(error.is_transient() && error.may_have_taken_effect());
-    assert!(
-        told(&error).starts_with("calling Version on 127.0.0.1:"),
-        "{}",
-        told(&error)
-    );
+    assert!(told(&error).starts_with("calling Version on 127.0.0.1:"), "{}", told(&error));
 }
 
 #[tokio::test]
@@ -40,11 +29,7 @@ async fn a_connection_cut_in_a_call_is_transient_and_not_reopened() {
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{}", told(&error));
         assert!(error.is_transient() && error.may_have_taken_effect());
     }
-    assert_eq!(
-        pretend.paths().len(),
-        1,
-        "the second call must not have reached the node"
-    );
+    assert_eq!(pretend.paths().len(), 1, "the second call must not have reached the node");
 }
 
 #[tokio::test]
@@ -54,39 +39,21 @@ async fn the_nodes_own_errors_keep_their_code() {
         (Status::permission_denied("not authorized"), false, false),
         (Status::invalid_argument("bad"), false, false),
         (Status::unimplemented("no"), false, false),
-        (
-            Status::failed_precondition("bootstrap is not available yet"),
-            false,
-            true,
-        ),
-        (
-            Status::failed_precondition("configuration was already applied and node is rebooting"),
-            true,
-            true,
-        ),
-        (
-            Status::failed_precondition("machine is not installed"),
-            false,
-            false,
-        ),
+        (Status::failed_precondition("bootstrap is not available yet"), false, true),
+        (Status::failed_precondition("configuration was already applied and node is rebooting"), true, true),
+        (Status::failed_precondition("machine is not installed"), false, false),
     ] {
         let code = status.code();
         let (_pretend, node) = node_with(move |_, _| refuse(status.clone())).await;
         let error = node.bootstrap().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rpc(code));
-        assert_eq!(
-            (error.is_transient(), error.is_not_ready_yet()),
-            (transient, not_ready),
-            "{}",
-            told(&error)
-        );
+        assert_eq!((error.is_transient(), error.is_not_ready_yet()), (transient, not_ready), "{}", told(&error));
     }
 }
 
 #[tokio::test]
 async fn a_second_bootstrap_is_no_error() {
-    let (_pretend, node) =
-        node_with(|_, _| refuse(Status::already_exists("etcd data directory is not empty"))).await;
+    let (_pretend, node) = node_with(|_, _| refuse(Status::already_exists("etcd data directory is not empty"))).await;
     assert_eq!(node.bootstrap().await.unwrap(), Bootstrapped::Already);
 }
 
@@ -119,9 +86,7 @@ async fn an_error_inside_a_good_answer_is_an_error() {
 async fn none_or_two_messages_are_no_answer() {
     for messages in [0, 2] {
         let (_pretend, node) = node_with(move |_, _| {
-            one(&machine::RebootResponse {
-                messages: vec![machine::Reboot::default(); messages],
-            })
+            one(&machine::RebootResponse { messages: vec![machine::Reboot::default(); messages] })
         })
         .await;
         let error = node.reboot(RebootMode::Powercycle).await.unwrap_err();
@@ -139,26 +104,15 @@ async fn a_refused_configuration_is_reported_without_its_secrets() {
         ))
     })
     .await;
-    let error = node
-        .apply_configuration("machine: {}", ApplyMode::Staged, false)
-        .await
-        .unwrap_err();
+    let error = node.apply_configuration("machine: {}", ApplyMode::Staged, false).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rpc(Code::InvalidArgument));
-    assert!(
-        !format!("{} {error:?}", told(&error)).contains("abcdef"),
-        "{error:?}"
-    );
+    assert!(!format!("{} {error:?}", told(&error)).contains("abcdef"), "{error:?}");
 }
 
 #[tokio::test]
 async fn a_reset_that_would_wipe_the_disk_is_not_sent() {
     let (pretend, node) = node_with(healthy).await;
-    let nothing = ResetOptions {
-        graceful: false,
-        reboot: true,
-        wipe_state: false,
-        wipe_ephemeral: false,
-    };
+    let nothing = ResetOptions { graceful: false, reboot: true, wipe_state: false, wipe_ephemeral: false };
     assert!(node.reset(&nothing).await.is_err());
     assert!(pretend.paths().is_empty());
 }
@@ -167,82 +121,43 @@ async fn a_reset_that_would_wipe_the_disk_is_not_sent() {
 async fn a_reset_names_exactly_what_to_wipe() {
     let (_pretend, node) = node_with(|_, request| {
         let sent = machine::ResetRequest::decode(request).unwrap();
-        let labels: Vec<_> = sent
-            .system_partitions_to_wipe
-            .iter()
-            .map(|spec| (spec.label.as_str(), spec.wipe))
-            .collect();
-        assert_eq!(
-            (labels, sent.reboot, sent.graceful),
-            (vec![("EPHEMERAL", true)], true, false)
-        );
+        let labels: Vec<_> =
+            sent.system_partitions_to_wipe.iter().map(|spec| (spec.label.as_str(), spec.wipe)).collect();
+        assert_eq!((labels, sent.reboot, sent.graceful), (vec![("EPHEMERAL", true)], true, false));
         one(&machine::ResetResponse {
-            messages: vec![machine::Reset {
-                actor_id: "a1".to_owned(),
-                ..machine::Reset::default()
-            }],
+            messages: vec![machine::Reset { actor_id: "a1".to_owned(), ..machine::Reset::default() }],
         })
     })
     .await;
-    let ephemeral = ResetOptions {
-        graceful: false,
-        reboot: true,
-        wipe_state: false,
-        wipe_ephemeral: true,
-    };
+    let ephemeral = ResetOptions { graceful: false, reboot: true, wipe_state: false, wipe_ephemeral: true };
     assert_eq!(node.reset(&ephemeral).await.unwrap(), "a1");
 }
 
 #[tokio::test]
 async fn a_long_log_keeps_its_end_and_a_stalled_one_what_came() {
-    let piece = |text: String| common::Data {
-        metadata: None,
-        bytes: text.into_bytes(),
-    };
+    let piece = |text: String| common::Data { metadata: None, bytes: text.into_bytes() };
     let (_pretend, node) = node_with(move |path, _| match path {
         "/machine.MachineService/Logs" => {
             many((0..1200).map(|n| piece(format!("{n:05}{}\n", "x".repeat(5000))).encode_to_vec()))
         }
-        _ => Reply::Hang(vec![
-            piece("kern: info: up\n".to_owned()).encode_to_vec().into(),
-        ]),
+        _ => Reply::Hang(vec![piece("kern: info: up\n".to_owned()).encode_to_vec().into()]),
     })
     .await;
-    let log = node
-        .logs(&LogSource::Service("apid".to_owned()), 100)
-        .await
-        .unwrap();
-    assert!(
-        log.cut && log.text.len() <= 4 * 1024 * 1024 && log.text.contains("01199x"),
-        "{}",
-        log.text.len()
-    );
-    let dmesg = node
-        .within(Duration::from_millis(300))
-        .dmesg()
-        .await
-        .unwrap();
-    assert_eq!(
-        (dmesg.text.as_str(), dmesg.unfinished),
-        ("kern: info: up\n", true)
-    );
+    let log = node.logs(&LogSource::Service("apid".to_owned()), 100).await.unwrap();
+    assert!(log.cut && log.text.len() <= 4 * 1024 * 1024 && log.text.contains("01199x"), "{}", log.text.len());
+    let dmesg = node.within(Duration::from_millis(300)).dmesg().await.unwrap();
+    assert_eq!((dmesg.text.as_str(), dmesg.unfinished), ("kern: info: up\n", true));
 }
 
 #[tokio::test]
 async fn the_boot_id_falls_back_to_what_a_reader_may_see() {
     let (pretend, node) = node_with(|path, _| match path {
         "/machine.MachineService/SystemStat" => one(&machine::SystemStatResponse {
-            messages: vec![machine::SystemStat {
-                boot_time: 1_790_000_000,
-                ..machine::SystemStat::default()
-            }],
+            messages: vec![machine::SystemStat { boot_time: 1_790_000_000, ..machine::SystemStat::default() }],
         }),
         _ => refuse(Status::permission_denied("not authorized")),
     })
     .await;
-    assert_eq!(
-        node.boot_id().await.unwrap(),
-        BootId::StartedAt(1_790_000_000)
-    );
+    assert_eq!(node.boot_id().await.unwrap(), BootId::StartedAt(1_790_000_000));
     assert_eq!(pretend.paths().len(), 3);
 }

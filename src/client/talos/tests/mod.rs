@@ -27,10 +27,9 @@ fn healthy(path: &str, request: Bytes) -> Reply {
     }
     let wanted = cosi::GetRequest::decode(request).unwrap();
     match wanted.r#type.as_str() {
-        "MachineStatuses.runtime.talos.dev" => got(
-            "machine",
-            "stage: running\nstatus:\n    ready: true\n    unmetConditions: []\n",
-        ),
+        "MachineStatuses.runtime.talos.dev" => {
+            got("machine", "stage: running\nstatus:\n    ready: true\n    unmetConditions: []\n")
+        }
         "Versions.runtime.talos.dev" => got("version", "version: v1.12.2\n"),
         _ => refuse(Status::not_found("resource doesn't exist")),
     }
@@ -38,39 +37,22 @@ fn healthy(path: &str, request: Bytes) -> Reply {
 
 fn in_maintenance(path: &str, request: Bytes) -> Reply {
     match path {
-        "/cosi.resource.State/Get"
-            if request.windows(15).any(|part| part == b"MachineStatuses") =>
-        {
-            got(
-                "machine",
-                "stage: maintenance\nstatus:\n    ready: true\n    unmetConditions: []\n",
-            )
+        "/cosi.resource.State/Get" if request.windows(15).any(|part| part == b"MachineStatuses") => {
+            got("machine", "stage: maintenance\nstatus:\n    ready: true\n    unmetConditions: []\n")
         }
         _ => healthy(path, request),
     }
 }
 
-async fn node_with(
-    script: impl Fn(&str, Bytes) -> Reply + Send + Sync + 'static,
-) -> (Pretend, Node) {
+async fn node_with(script: impl Fn(&str, Bytes) -> Reply + Send + Sync + 'static) -> (Pretend, Node) {
     let authority = Authority::new();
-    let pretend = Pretend::start(
-        authority.server(&["127.0.0.1"]),
-        Clients::Of(&authority),
-        script,
-    )
-    .await;
-    let node = Node::connect(&pretend.address, &Trust::Mutual(authority.admin()), SOON)
-        .await
-        .unwrap();
+    let pretend = Pretend::start(authority.server(&["127.0.0.1"]), Clients::Of(&authority), script).await;
+    let node = Node::connect(&pretend.address, &Trust::Mutual(authority.admin()), SOON).await.unwrap();
     (pretend, node)
 }
 
 async fn failure(address: &Address, trust: &Trust) -> TalosError {
-    Node::connect(address, trust, SOON)
-        .await
-        .map(|_| ())
-        .unwrap_err()
+    Node::connect(address, trust, SOON).await.map(|_| ()).unwrap_err()
 }
 
 /// The whole chain, as a person reads it.

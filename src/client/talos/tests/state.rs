@@ -9,23 +9,13 @@ fn serving(
     move |path, request| match path {
         "/cosi.resource.State/Get" => {
             let wanted = cosi::GetRequest::decode(request).unwrap();
-            let found = resources
-                .iter()
-                .find(|(kind, id, _)| *kind == wanted.r#type && *id == wanted.id);
-            found.map_or_else(
-                || refuse(Status::not_found("resource doesn't exist")),
-                |(_, id, yaml)| got(id, yaml),
-            )
+            let found = resources.iter().find(|(kind, id, _)| *kind == wanted.r#type && *id == wanted.id);
+            found.map_or_else(|| refuse(Status::not_found("resource doesn't exist")), |(_, id, yaml)| got(id, yaml))
         }
         "/cosi.resource.State/List" => {
             let wanted = cosi::ListRequest::decode(request).unwrap();
             let found = resources.iter().filter(|(kind, ..)| *kind == wanted.r#type);
-            many(found.map(|(_, id, yaml)| {
-                cosi::ListResponse {
-                    resource: Some(resource(id, yaml)),
-                }
-                .encode_to_vec()
-            }))
+            many(found.map(|(_, id, yaml)| cosi::ListResponse { resource: Some(resource(id, yaml)) }.encode_to_vec()))
         }
         _ => refuse(Status::unimplemented("method not implemented")),
     }
@@ -40,21 +30,14 @@ async fn a_booting_machine_tells_what_it_waits_for() {
     )]))
     .await;
     let status = node.machine_status().await.unwrap();
-    assert_eq!(
-        (status.stage.clone(), status.is_ready()),
-        (Stage::Booting, false)
-    );
+    assert_eq!((status.stage.clone(), status.is_ready()), (Stage::Booting, false));
     assert_eq!(status.unmet()[0].reason, "etcd not running");
 }
 
 #[tokio::test]
 async fn stages_of_two_words_and_of_the_future_are_read() {
     for (yaml, stage, text) in [
-        (
-            "stage: shutting down\n",
-            Stage::ShuttingDown,
-            "shutting down",
-        ),
+        ("stage: shutting down\n", Stage::ShuttingDown, "shutting down"),
         (
             "stage: hibernating\nstatus:\n    ready: true\n    unmetConditions: null\n",
             Stage::Other("hibernating".to_owned()),
@@ -63,10 +46,7 @@ async fn stages_of_two_words_and_of_the_future_are_read() {
     ] {
         let (_pretend, node) = node_with(move |_, _| got("machine", yaml)).await;
         let status = node.machine_status().await.unwrap();
-        assert_eq!(
-            (&status.stage, status.stage.to_string().as_str()),
-            (&stage, text)
-        );
+        assert_eq!((&status.stage, status.stage.to_string().as_str()), (&stage, text));
     }
 }
 
@@ -91,22 +71,11 @@ async fn the_schematic_is_the_version_of_the_factorys_marker() {
     ]))
     .await;
     let extensions = node.extensions().await.unwrap();
-    assert_eq!(
-        extensions.schematic(),
-        Some("4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b")
-    );
-    let real: Vec<_> = extensions
-        .real()
-        .map(|extension| (extension.name.as_str(), extension.version.as_str()))
-        .collect();
+    assert_eq!(extensions.schematic(), Some("4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b"));
+    let real: Vec<_> =
+        extensions.real().map(|extension| (extension.name.as_str(), extension.version.as_str())).collect();
     assert_eq!(real, [("tailscale", "1.90.8")]);
-    assert!(
-        extensions
-            .named("schematic")
-            .unwrap()
-            .extra_info
-            .contains("siderolabs/tailscale")
-    );
+    assert!(extensions.named("schematic").unwrap().extra_info.contains("siderolabs/tailscale"));
     assert_eq!(extensions.len(), 3);
 }
 
@@ -125,39 +94,21 @@ async fn the_machine_configuration_comes_as_one_string_with_all_its_documents() 
         "|\n    version: v1alpha1 # keep\n    machine:\n        type: worker\n    ---\n    apiVersion: v1alpha1\n    kind: HostnameConfig\n    hostname: cloudbox2\n",
     )]))
     .await;
-    let config = node
-        .machine_config(ConfigSource::Persistent)
-        .await
-        .unwrap()
-        .unwrap();
+    let config = node.machine_config(ConfigSource::Persistent).await.unwrap().unwrap();
     assert_eq!(
         config.expose(),
         "version: v1alpha1 # keep\nmachine:\n    type: worker\n---\napiVersion: v1alpha1\nkind: HostnameConfig\nhostname: cloudbox2\n"
     );
-    assert!(
-        node.machine_config(ConfigSource::Active)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(node.machine_config(ConfigSource::Active).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_configuration_of_megabytes_is_read() {
-    let line =
-        "        # a comment that fills the line with some eighty characters of nothing much\n";
+    let line = "        # a comment that fills the line with some eighty characters of nothing much\n";
     let yaml = format!("|\n    machine:\n{}", line.repeat(40_000));
     let (_pretend, node) = node_with(move |_, _| got("v1alpha1", &yaml)).await;
-    let config = node
-        .machine_config(ConfigSource::Active)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        config.expose().len() > 3_000_000,
-        "{}",
-        config.expose().len()
-    );
+    let config = node.machine_config(ConfigSource::Active).await.unwrap().unwrap();
+    assert!(config.expose().len() > 3_000_000, "{}", config.expose().len());
 }
 
 #[tokio::test]
@@ -205,22 +156,13 @@ async fn identity_and_addresses_are_read() {
         ),
     ]))
     .await;
-    assert_eq!(
-        node.machine_type().await.unwrap(),
-        Some(MachineKind::ControlPlane)
-    );
-    assert_eq!(
-        node.hostname().await.unwrap().unwrap().hostname,
-        "cloudbox2"
-    );
+    assert_eq!(node.machine_type().await.unwrap(), Some(MachineKind::ControlPlane));
+    assert_eq!(node.hostname().await.unwrap().unwrap().hostname, "cloudbox2");
     assert_eq!(node.addresses().await.unwrap().addresses.len(), 2);
     let tailscale = node.link_addresses("tailscale0").await.unwrap();
     assert_eq!(tailscale[0].address.to_string(), "100.101.102.103/32");
     assert_eq!(tailscale.len(), 1);
-    assert_eq!(
-        node.system_uuid().await.unwrap().as_deref(),
-        Some("4c4c4544-0000-2010-8020-80c04f202020")
-    );
+    assert_eq!(node.system_uuid().await.unwrap().as_deref(), Some("4c4c4544-0000-2010-8020-80c04f202020"));
     let cloud = node.platform_metadata().await.unwrap().unwrap();
     assert_eq!(
         (cloud.instance_id.as_str(), cloud.provider_id.as_str()),
@@ -249,33 +191,15 @@ async fn services_time_disks_and_kubernetes_are_read() {
         ("ExtensionServiceConfigStatuses.runtime.talos.dev", "tailscale", "specVersion: \"1\"\n"),
     ]))
     .await;
-    assert!(
-        node.service("ext-tailscale")
-            .await
-            .unwrap()
-            .unwrap()
-            .running
-    );
+    assert!(node.service("ext-tailscale").await.unwrap().unwrap().running);
     assert!(node.service("kubelet").await.unwrap().is_none());
     assert!(node.time_status().await.unwrap().unwrap().synced);
-    assert_eq!(
-        node.nodename().await.unwrap().unwrap().nodename,
-        "cloudbox2"
-    );
+    assert_eq!(node.nodename().await.unwrap().unwrap().nodename, "cloudbox2");
     assert!(node.node_status().await.unwrap().unwrap().node_ready);
     let disks = node.disks().await.unwrap();
-    assert_eq!(
-        (disks[0].dev_path.as_str(), disks[0].size),
-        ("/dev/sda", 107_374_182_400)
-    );
-    assert_eq!(
-        node.system_disk().await.unwrap().unwrap().dev_path,
-        "/dev/sda"
-    );
-    assert_eq!(
-        node.configured_extension_services().await.unwrap(),
-        ["tailscale"]
-    );
+    assert_eq!((disks[0].dev_path.as_str(), disks[0].size), ("/dev/sda", 107_374_182_400));
+    assert_eq!(node.system_disk().await.unwrap().unwrap().dev_path, "/dev/sda");
+    assert_eq!(node.configured_extension_services().await.unwrap(), ["tailscale"]);
 }
 
 #[tokio::test]
@@ -283,20 +207,12 @@ async fn a_resource_of_another_shape_is_named() {
     let (_pretend, node) = node_with(|_, _| got("machine", "stage: [1, 2]\n")).await;
     let error = node.machine_status().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Answer);
-    assert!(
-        told(&error).contains("MachineStatuses.runtime.talos.dev/machine"),
-        "{}",
-        told(&error)
-    );
+    assert!(told(&error).contains("MachineStatuses.runtime.talos.dev/machine"), "{}", told(&error));
 }
 
 #[tokio::test]
 async fn a_list_that_stalls_ends_with_the_deadline() {
     let (_pretend, node) = node_with(|_, _| Reply::Hang(Vec::new())).await;
-    let error = node
-        .within(Duration::from_millis(200))
-        .extensions()
-        .await
-        .unwrap_err();
+    let error = node.within(Duration::from_millis(200)).extensions().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rpc(Code::DeadlineExceeded));
 }

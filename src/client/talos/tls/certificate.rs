@@ -60,14 +60,10 @@ impl ServerCertificate {
 }
 
 fn authority_key_id(certificate: &X509Certificate<'_>) -> Option<String> {
-    certificate
-        .iter_extensions()
-        .find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::AuthorityKeyIdentifier(id) => {
-                id.key_identifier.as_ref().map(|id| hex::encode(id.0))
-            }
-            _ => None,
-        })
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| hex::encode(id.0)),
+        _ => None,
+    })
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

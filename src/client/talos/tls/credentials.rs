@@ -1,8 +1,6 @@
 //! PEM credentials -> what rustls wants.
 
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -66,17 +64,11 @@ impl Parsed {
 
     /// SHA-256 of every accepted CA, lower-case hex.
     pub(super) fn root_fingerprints(&self) -> Vec<String> {
-        self.roots
-            .iter()
-            .map(|ca| hex::encode(Sha256::digest(ca)))
-            .collect()
+        self.roots.iter().map(|ca| hex::encode(Sha256::digest(ca))).collect()
     }
 }
 
-fn certificates(
-    field: &'static str,
-    text: &str,
-) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+fn certificates(field: &'static str, text: &str) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
     let mut found = Vec::new();
     for pem in Pem::iter_from_buffer(text.as_bytes()) {
         let pem = pem.map_err(|_| CredentialsError::Pem { field })?;
@@ -105,19 +97,12 @@ fn private_key(text: &str) -> Result<PrivateKeyDer<'static>, CredentialsError> {
             other => labels.push(other.to_owned()),
         }
     }
-    let labels = if labels.is_empty() {
-        "none".to_owned()
-    } else {
-        labels.join(", ")
-    };
+    let labels = if labels.is_empty() { "none".to_owned() } else { labels.join(", ") };
     Err(CredentialsError::NoKey { labels })
 }
 
 fn validity(leaf: &[u8]) -> Option<(OffsetDateTime, OffsetDateTime)> {
     let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
     let validity = certificate.validity();
-    Some((
-        validity.not_before.to_datetime(),
-        validity.not_after.to_datetime(),
-    ))
+    Some((validity.not_before.to_datetime(), validity.not_after.to_datetime()))
 }

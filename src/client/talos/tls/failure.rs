@@ -101,10 +101,7 @@ impl TlsFailure {
         expected: &Expected,
         wanted_name: &str,
     ) -> Self {
-        let tls = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Tls>())
-            .cloned();
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Tls>()).cloned();
         match (tls, server.map(Box::new)) {
             (None, _) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
             (None, _) => Self::Broken(error),
@@ -116,11 +113,7 @@ impl TlsFailure {
         }
     }
 
-    fn of_alert(
-        alert: AlertDescription,
-        server: Option<Box<ServerCertificate>>,
-        expected: &Expected,
-    ) -> Self {
+    fn of_alert(alert: AlertDescription, server: Option<Box<ServerCertificate>>, expected: &Expected) -> Self {
         use AlertDescription as A;
         // DecryptError: our certificate's issuer has the right name and the wrong key, as other TLS stacks than Go's
         // say it.
@@ -150,49 +143,25 @@ impl TlsFailure {
         }
     }
 
-    fn of_certificate(
-        tls: Tls,
-        server: Box<ServerCertificate>,
-        expected: &Expected,
-        wanted_name: &str,
-    ) -> Self {
+    fn of_certificate(tls: Tls, server: Box<ServerCertificate>, expected: &Expected, wanted_name: &str) -> Self {
         use CertificateError as C;
         if is_stranger(&tls) {
-            return Self::UntrustedServer {
-                server,
-                accepted: expected.authorities.clone(),
-            };
+            return Self::UntrustedServer { server, accepted: expected.authorities.clone() };
         }
         let now = OffsetDateTime::now_utc();
         match (&tls, &expected.pin) {
             (Tls::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }), _) => {
-                Self::WrongName {
-                    server,
-                    wanted: wanted_name.to_owned(),
-                }
+                Self::WrongName { server, wanted: wanted_name.to_owned() }
             }
-            (Tls::InvalidCertificate(C::Expired), _) => Self::Expired {
-                now,
-                not_after: server.not_after,
-                server,
-            },
-            (Tls::InvalidCertificate(C::ExpiredContext { not_after, .. }), _) => Self::Expired {
-                now,
-                not_after: moment(not_after.as_secs()).unwrap_or(server.not_after),
-                server,
-            },
+            (Tls::InvalidCertificate(C::Expired), _) => Self::Expired { now, not_after: server.not_after, server },
+            (Tls::InvalidCertificate(C::ExpiredContext { not_after, .. }), _) => {
+                Self::Expired { now, not_after: moment(not_after.as_secs()).unwrap_or(server.not_after), server }
+            }
             (Tls::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }), _) => {
-                Self::NotYetValid {
-                    now,
-                    not_before: server.not_before,
-                    server,
-                }
+                Self::NotYetValid { now, not_before: server.not_before, server }
             }
             (Tls::InvalidCertificate(C::ApplicationVerificationFailure), Some(pinned)) => {
-                Self::PinMismatch {
-                    server,
-                    pinned: pinned.clone(),
-                }
+                Self::PinMismatch { server, pinned: pinned.clone() }
             }
             _ => Self::BadCertificate(tls),
         }
@@ -215,9 +184,7 @@ impl TlsFailure {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Broken(_) | Self::Closed => true,
-            Self::NotYetValid {
-                now, not_before, ..
-            } => *not_before - *now <= SHORT_SKEW,
+            Self::NotYetValid { now, not_before, .. } => *not_before - *now <= SHORT_SKEW,
             _ => false,
         }
     }
@@ -236,10 +203,14 @@ impl TlsFailure {
                 "the machine belongs to another cluster, or the credentials do (accepted CA: sha256 {})",
                 list(accepted)
             ),
-            Self::PinMismatch { .. } => "the machine rebooted, renewed its maintenance certificate, or another machine \
+            Self::PinMismatch { .. } => {
+                "the machine rebooted, renewed its maintenance certificate, or another machine \
                  answers; compare with the fingerprint on its console"
-                .to_owned(),
-            Self::WrongName { wanted, .. } => format!("add {wanted} to machine.certSANs: Oracle's public addresses are NAT, the node does not know them"),
+                    .to_owned()
+            }
+            Self::WrongName { wanted, .. } => format!(
+                "add {wanted} to machine.certSANs: Oracle's public addresses are NAT, the node does not know them"
+            ),
             Self::Expired { .. } | Self::NotYetValid { .. } => {
                 "compare the clocks of this host and of the node; both should follow NTP".to_owned()
             }
@@ -262,7 +233,9 @@ fn client_hints(validity: Option<(OffsetDateTime, OffsetDateTime)>) -> Vec<Strin
         Some((start, _)) if start > now => {
             vec![format!("the client certificate is valid from {} on: compare the clocks", utc(start))]
         }
-        _ => vec!["use a client certificate of the node's own cluster (talosconfig), and compare the clocks".to_owned()],
+        _ => {
+            vec!["use a client certificate of the node's own cluster (talosconfig), and compare the clocks".to_owned()]
+        }
     }
 }
 
@@ -275,11 +248,7 @@ fn rejected(alert: AlertDescription, shown: bool) -> String {
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() {
-        "none".to_owned()
-    } else {
-        items.join(", ")
-    }
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
 fn moment(seconds: u64) -> Option<OffsetDateTime> {
@@ -289,11 +258,5 @@ fn moment(seconds: u64) -> Option<OffsetDateTime> {
 /// Second precision, UTC: "2026-01-02 03:04:05 UTC".
 fn utc(moment: OffsetDateTime) -> String {
     let moment = moment.to_offset(UtcOffset::UTC);
-    format!(
-        "{} {:02}:{:02}:{:02} UTC",
-        moment.date(),
-        moment.hour(),
-        moment.minute(),
-        moment.second()
-    )
+    format!("{} {:02}:{:02}:{:02} UTC", moment.date(), moment.hour(), moment.minute(), moment.second())
 }

@@ -54,28 +54,17 @@ impl Handshake {
     pub(super) fn new(trust: &Trust) -> Result<Self, CredentialsError> {
         let provider = Arc::new(ring::default_provider());
         match trust {
-            Trust::Maintenance { fingerprint } => {
-                Ok(Self::maintenance(provider, fingerprint.clone()))
-            }
+            Trust::Maintenance { fingerprint } => Ok(Self::maintenance(provider, fingerprint.clone())),
             Trust::Mutual(credentials) => Self::mutual(provider, Parsed::read(credentials)?),
         }
     }
 
     fn maintenance(provider: Arc<CryptoProvider>, pin: Option<String>) -> Self {
         let seen = Seen::default();
-        let verifier = AnyServer {
-            pin: pin.clone(),
-            seen: seen.clone(),
-            provider: provider.clone(),
-        };
-        let config = builder(provider)
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        let expected = Expected {
-            pin,
-            ..Expected::default()
-        };
+        let verifier = AnyServer { pin: pin.clone(), seen: seen.clone(), provider: provider.clone() };
+        let config =
+            builder(provider).dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
+        let expected = Expected { pin, ..Expected::default() };
         Self::of(config, seen, expected)
     }
 
@@ -94,10 +83,7 @@ impl Handshake {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(CredentialsError::Verifier)?;
-        let verifier = SignedServer {
-            webpki,
-            seen: seen.clone(),
-        };
+        let verifier = SignedServer { webpki, seen: seen.clone() };
         let config = builder(provider)
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
@@ -109,11 +95,7 @@ impl Handshake {
     fn of(mut config: ClientConfig, seen: Seen, expected: Expected) -> Self {
         config.alpn_protocols = vec![ALPN.to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
-        Self {
-            config: Arc::new(config),
-            seen,
-            expected,
-        }
+        Self { config: Arc::new(config), seen, expected }
     }
 
     /// The certificate the server showed, once it did.
@@ -122,11 +104,7 @@ impl Handshake {
     }
 
     /// Runs the handshake over `stream`; the caller bounds it in time.
-    pub(super) async fn run<S>(
-        &self,
-        name: ServerName<'static>,
-        stream: S,
-    ) -> Result<TlsStream<S>, TlsFailure>
+    pub(super) async fn run<S>(&self, name: ServerName<'static>, stream: S) -> Result<TlsStream<S>, TlsFailure>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -147,9 +125,7 @@ impl Handshake {
     }
 }
 
-fn builder(
-    provider: Arc<CryptoProvider>,
-) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     // TLS 1.2 and 1.3 are what ring's provider implements, so the builder cannot refuse them.
     ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::DEFAULT_VERSIONS)

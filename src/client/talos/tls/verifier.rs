@@ -17,19 +17,12 @@ pub(super) struct Seen(Arc<Mutex<Option<ServerCertificate>>>);
 
 impl Seen {
     pub(super) fn get(&self) -> Option<ServerCertificate> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn record(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-    ) -> Result<ServerCertificate, Error> {
-        let certificate = ServerCertificate::read(leaf, chain)
-            .ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    fn record(&self, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>]) -> Result<ServerCertificate, Error> {
+        let certificate =
+            ServerCertificate::read(leaf, chain).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificate.clone());
         Ok(certificate)
     }
@@ -61,9 +54,9 @@ impl ServerCertVerifier for AnyServer {
     ) -> Result<ServerCertVerified, Error> {
         let certificate = self.seen.record(leaf, chain)?;
         match &self.pin {
-            Some(pin) if *pin != certificate.fingerprint => Err(Error::InvalidCertificate(
-                CertificateError::ApplicationVerificationFailure,
-            )),
+            Some(pin) if *pin != certificate.fingerprint => {
+                Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+            }
             _ => Ok(ServerCertVerified::assertion()),
         }
     }
@@ -74,12 +67,7 @@ impl ServerCertVerifier for AnyServer {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -88,18 +76,11 @@ impl ServerCertVerifier for AnyServer {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -113,8 +94,7 @@ impl SignedServer {
         chain: &[CertificateDer<'_>],
         name: &ServerName<'_>,
     ) -> Option<Error> {
-        let middle =
-            (certificate.not_before.unix_timestamp() + certificate.not_after.unix_timestamp()) / 2;
+        let middle = (certificate.not_before.unix_timestamp() + certificate.not_after.unix_timestamp()) / 2;
         let then = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(middle).ok()?));
         match self.webpki.verify_server_cert(leaf, chain, name, &[], then) {
             Err(error) if is_stranger(&error) => Some(error),
@@ -133,16 +113,9 @@ impl ServerCertVerifier for SignedServer {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = self.seen.record(leaf, chain)?;
-        self.webpki
-            .verify_server_cert(leaf, chain, name, ocsp, now)
-            .map_err(|error| {
-                if is_about_time(&error) {
-                    self.stranger(&certificate, leaf, chain, name)
-                        .unwrap_or(error)
-                } else {
-                    error
-                }
-            })
+        self.webpki.verify_server_cert(leaf, chain, name, ocsp, now).map_err(|error| {
+            if is_about_time(&error) { self.stranger(&certificate, leaf, chain, name).unwrap_or(error) } else { error }
+        })
     }
 
     fn verify_tls12_signature(
@@ -172,16 +145,11 @@ fn is_about_time(error: &Error) -> bool {
     use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
     matches!(
         error,
-        Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-        )
+        Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
     )
 }
 
 /// A CA of the same name but another key fails as `BadSignature`: all Talos CAs are called `O=talos`.
 pub(super) fn is_stranger(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)
-    )
+    matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature))
 }

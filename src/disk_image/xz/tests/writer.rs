@@ -24,29 +24,15 @@ pub struct Shape {
 impl Shape {
     /// As `xz -0 -T0` does.
     pub fn talos() -> Self {
-        Self {
-            compressed_size: true,
-            raw_size: true,
-            filters: vec![],
-            preset: 0,
-        }
+        Self { compressed_size: true, raw_size: true, filters: vec![], preset: 0 }
     }
 }
 
 impl Writer {
     pub fn new(check: Check) -> Self {
         let flags = [0, check.id()];
-        let bytes = [
-            b"\xFD7zXZ\0",
-            &flags[..],
-            &crc32fast::hash(&flags).to_le_bytes(),
-        ]
-        .concat();
-        Self {
-            bytes,
-            check,
-            records: Vec::new(),
-        }
+        let bytes = [b"\xFD7zXZ\0", &flags[..], &crc32fast::hash(&flags).to_le_bytes()].concat();
+        Self { bytes, check, records: Vec::new() }
     }
 
     pub fn block(&mut self, raw: &[u8], shape: &Shape) {
@@ -55,17 +41,8 @@ impl Writer {
     }
 
     /// A block whose header says `compressed` and `announced`, whatever is in it.
-    pub fn raw_block(
-        &mut self,
-        data: &[u8],
-        compressed: u64,
-        announced: u64,
-        raw: &[u8],
-        shape: &Shape,
-    ) {
-        let flags = shape.filters.len() as u8
-            | u8::from(shape.compressed_size) << 6
-            | u8::from(shape.raw_size) << 7;
+    pub fn raw_block(&mut self, data: &[u8], compressed: u64, announced: u64, raw: &[u8], shape: &Shape) {
+        let flags = shape.filters.len() as u8 | u8::from(shape.compressed_size) << 6 | u8::from(shape.raw_size) << 7;
         let mut header = vec![0, flags];
         if shape.compressed_size {
             integer(compressed, &mut header);
@@ -74,11 +51,7 @@ impl Writer {
             integer(announced, &mut header);
         }
         for id in &shape.filters {
-            header.extend_from_slice(if *id == DELTA {
-                &[DELTA, 1, 0]
-            } else {
-                std::slice::from_ref(id)
-            });
+            header.extend_from_slice(if *id == DELTA { &[DELTA, 1, 0] } else { std::slice::from_ref(id) });
             if *id != DELTA {
                 header.push(0);
             }
@@ -88,10 +61,7 @@ impl Writer {
         header[0] = (header.len() / 4) as u8;
         let checksum = crc32fast::hash(&header);
         header.extend_from_slice(&checksum.to_le_bytes());
-        self.records.push((
-            header.len() as u64 + compressed + self.check.len() as u64,
-            announced,
-        ));
+        self.records.push((header.len() as u64 + compressed + self.check.len() as u64, announced));
         self.bytes.extend_from_slice(&header);
         self.bytes.extend_from_slice(data);
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
@@ -112,8 +82,7 @@ impl Writer {
         let backward = (index.len() as u32 / 4 - 1).to_le_bytes();
         let middle = [&backward[..], &[0, self.check.id()]].concat();
         self.bytes.extend_from_slice(&index);
-        self.bytes
-            .extend_from_slice(&crc32fast::hash(&middle).to_le_bytes());
+        self.bytes.extend_from_slice(&crc32fast::hash(&middle).to_le_bytes());
         self.bytes.extend_from_slice(&middle);
         self.bytes.extend_from_slice(b"YZ");
         self.bytes

@@ -8,18 +8,12 @@ fn the_guides_node_is_rendered_as_talhelper_renders_it() {
     assert_same(&got, &text("guide/expected-talhelper-3.1.16.yaml"), "guide");
     let id = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
     assert_eq!(got.schematic_id.unwrap().as_str(), id);
-    assert_eq!(
-        got.installer,
-        format!("factory.talos.dev/oracle-installer/{id}:v1.12.2")
-    );
+    assert_eq!(got.installer, format!("factory.talos.dev/oracle-installer/{id}:v1.12.2"));
     assert_eq!(got.talos_version.to_string(), "v1.12.2");
     assert_eq!(got.kubernetes_version, "1.35.0");
     assert_eq!(got.install_disk.as_deref(), Some("/dev/sda"));
     assert_eq!(got.cluster_endpoint, "https://192.168.1.50:6443");
-    assert_eq!(
-        (got.cluster_name.as_str(), got.hostname.as_str()),
-        ("eh-ops", "cloudbox2")
-    );
+    assert_eq!((got.cluster_name.as_str(), got.hostname.as_str()), ("eh-ops", "cloudbox2"));
     assert_eq!(got.ip_addresses, ["10.0.0.214"]);
     assert_eq!(got.warnings, [""; 0]);
     assert!(got.secrets.certs.os.has_key());
@@ -39,35 +33,21 @@ fn variants_of_the_guide_are_rendered_as_talhelper_renders_them() {
     ] {
         let got = rendered(&folder(&format!("talhelper/{case}")), "cloudbox2");
         let got = got.unwrap_or_else(|error| panic!("{case}: {error:?}"));
-        assert_same(
-            &got,
-            &text(&format!("talhelper/{case}/expected.yaml")),
-            case,
-        );
+        assert_same(&got, &text(&format!("talhelper/{case}/expected.yaml")), case);
     }
 }
 
 #[test]
 fn a_patch_directive_needs_no_second_dollar_sign() {
     let got = rendered(&folder("talhelper/patch-delete"), "cloudbox2").unwrap();
-    assert_same(
-        &got,
-        &text("talhelper/patch-delete-escaped/expected.yaml"),
-        "patch-delete",
-    );
+    assert_same(&got, &text("talhelper/patch-delete-escaped/expected.yaml"), "patch-delete");
 }
 
 #[test]
 fn what_talhelper_refuses_is_refused() {
     for (case, wanted) in [
-        (
-            "empty-var",
-            "talconfig.yaml:24: variable ${tailscaleAuthKey} set but empty",
-        ),
-        (
-            "unset-var",
-            "talconfig.yaml:14: variable ${SCHEMATIC_ID} not set",
-        ),
+        ("empty-var", "talconfig.yaml:24: variable ${tailscaleAuthKey} set but empty"),
+        ("unset-var", "talconfig.yaml:14: variable ${SCHEMATIC_ID} not set"),
         ("json-patch", "JSON"),
         ("hostname-legacy-patch", "hostname"),
     ] {
@@ -88,20 +68,16 @@ fn a_control_plane_is_the_generated_one_with_the_nodes_settings() {
     let got = rendered(&folder, "mini1").unwrap();
     assert_same(&got, &text("gen/controlplane-eh-ops.yaml"), "mini1");
     assert_eq!(got.schematic_id, None);
-    let labelled = folder["talconfig.yaml"].replace(
-        "    ignoreHostname: true\n",
-        "    ignoreHostname: true\n    nodeLabels: {zone: a}\n",
-    ) + "additionalApiServerCertSans: [api.example]\nadditionalMachineCertSans: [m.example]\n";
+    let labelled = folder["talconfig.yaml"]
+        .replace("    ignoreHostname: true\n", "    ignoreHostname: true\n    nodeLabels: {zone: a}\n")
+        + "additionalApiServerCertSans: [api.example]\nadditionalMachineCertSans: [m.example]\n";
     folder.insert("talconfig.yaml".into(), labelled);
     let got = rendered(&folder, "mini1").unwrap().config;
     let at = |path: &str| got.get(path).map(|node| format!("{node:?}"));
     assert_eq!(got.cert_sans(), ["m.example"]);
     assert!(at("machine.nodeLabels.zone").is_some());
     let yaml = got.to_yaml();
-    assert!(
-        !yaml.contains("exclude-from-external") && yaml.contains("api.example"),
-        "{yaml}"
-    );
+    assert!(!yaml.contains("exclude-from-external") && yaml.contains("api.example"), "{yaml}");
 }
 
 #[test]
@@ -128,16 +104,8 @@ fn other_kinds_of_documents_and_settings_reach_the_configuration() {
     folder.insert("talconfig.yaml".into(), talconfig);
     let got = rendered(&folder, "cloudbox2").unwrap().config;
     let kinds: Vec<String> = got.documents().map(|id| id.kind.to_string()).collect();
-    for kind in [
-        "NetworkDefaultActionConfig",
-        "NetworkRuleConfig",
-        "UserVolumeConfig",
-        "ResolverConfig",
-    ] {
-        assert!(
-            kinds.iter().any(|known| known == kind),
-            "{kind} in {kinds:?}"
-        );
+    for kind in ["NetworkDefaultActionConfig", "NetworkRuleConfig", "UserVolumeConfig", "ResolverConfig"] {
+        assert!(kinds.iter().any(|known| known == kind), "{kind} in {kinds:?}");
     }
     let yaml = got.to_yaml();
     for wanted in [
@@ -176,9 +144,7 @@ fn interfaces_become_documents() {
     };
     let documents = content(&yaml);
     let has = |id: &str, part: &str| {
-        let document = documents
-            .get(id)
-            .unwrap_or_else(|| panic!("{id} in {:?}", documents.keys()));
+        let document = documents.get(id).unwrap_or_else(|| panic!("{id} in {:?}", documents.keys()));
         assert!(document.contains(part), "{part} in {document}");
     };
     has(

@@ -16,9 +16,7 @@ impl Files for Folder {
 }
 
 fn golden(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
 }
 
 fn text(path: &str) -> String {
@@ -40,21 +38,8 @@ fn rendered(folder: &Folder, node: &str) -> Result<Rendered, TalhelperError> {
     render(&input(folder, node, &env, &keys))
 }
 
-fn input<'a>(
-    folder: &'a Folder,
-    node: &'a str,
-    env: &'a Variables,
-    keys: &'a Keyring,
-) -> Input<'a> {
-    Input {
-        talconfig: "talconfig.yaml",
-        node,
-        secrets_file: None,
-        env_files: None,
-        env,
-        keys,
-        files: folder,
-    }
+fn input<'a>(folder: &'a Folder, node: &'a str, env: &'a Variables, keys: &'a Keyring) -> Input<'a> {
+    Input { talconfig: "talconfig.yaml", node, secrets_file: None, env_files: None, env, keys, files: folder }
 }
 
 /// The error with its sources, and its hints.
@@ -85,38 +70,22 @@ fn edited(from: &str, to: &str) -> Folder {
 /// Documents by kind and name, each as JSON-like text with sorted keys.
 fn content(yaml: &str) -> BTreeMap<String, String> {
     let documents = yaml::parse_documents(yaml).unwrap();
-    let part = |document: &Tree, key: &str| {
-        document
-            .get(key)
-            .and_then(Tree::as_scalar)
-            .map(|s| s.text.clone())
-    };
+    let part = |document: &Tree, key: &str| document.get(key).and_then(Tree::as_scalar).map(|s| s.text.clone());
     let id = |document: &Tree| {
         let parts = [part(document, "kind"), part(document, "name")];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     };
-    documents
-        .iter()
-        .map(|document| (id(document), flat(document)))
-        .collect()
+    documents.iter().map(|document| (id(document), flat(document))).collect()
 }
 
 fn flat(node: &Tree) -> String {
     match &node.value {
-        Value::Scalar(scalar) => format!(
-            "{:?} {:?}",
-            scalar.resolved(),
-            Some(&scalar.text).filter(|_| !node.is_null())
-        ),
-        Value::List(items) => format!(
-            "[{}]",
-            items.iter().map(flat).collect::<Vec<_>>().join(", ")
-        ),
+        Value::Scalar(scalar) => {
+            format!("{:?} {:?}", scalar.resolved(), Some(&scalar.text).filter(|_| !node.is_null()))
+        }
+        Value::List(items) => format!("[{}]", items.iter().map(flat).collect::<Vec<_>>().join(", ")),
         Value::Map(entries) => {
-            let mut fields: Vec<_> = entries
-                .iter()
-                .map(|e| format!("{}: {}", e.key, flat(&e.value)))
-                .collect();
+            let mut fields: Vec<_> = entries.iter().map(|e| format!("{}: {}", e.key, flat(&e.value))).collect();
             fields.sort();
             format!("{{{}}}", fields.join(", "))
         }

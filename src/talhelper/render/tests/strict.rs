@@ -4,28 +4,13 @@ use super::*;
 
 #[test]
 fn what_is_no_platform_and_other_releases_are_refused_where_talhelper_is_silent() {
-    let error = failure(rendered(
-        &folder("talhelper/cloud-mode-no-url"),
-        "cloudbox2",
-    ));
-    assert!(
-        error.contains("talconfig.yaml:15: machineSpec.mode \"cloud\" is no platform"),
-        "{error}"
-    );
+    let error = failure(rendered(&folder("talhelper/cloud-mode-no-url"), "cloudbox2"));
+    assert!(error.contains("talconfig.yaml:15: machineSpec.mode \"cloud\" is no platform"), "{error}");
     let error = failure(rendered(&folder("talhelper/v1.11.6"), "cloudbox2"));
-    assert!(
-        error.contains("talosVersion v1.11.6") && error.contains("not supported here"),
-        "{error}"
-    );
-    assert!(
-        error.contains("hint: render this node with talhelper itself"),
-        "{error}"
-    );
+    assert!(error.contains("talosVersion v1.11.6") && error.contains("not supported here"), "{error}");
+    assert!(error.contains("hint: render this node with talhelper itself"), "{error}");
     let error = failure(rendered(&folder("talhelper/template"), "cloudbox2"));
-    assert!(
-        error.contains("talconfig.yaml:28: the Go template in nodes[1].patches[0]"),
-        "{error}"
-    );
+    assert!(error.contains("talconfig.yaml:28: the Go template in nodes[1].patches[0]"), "{error}");
     assert!(error.contains("machine_configuration"), "{error}");
 }
 
@@ -61,33 +46,17 @@ fn every_mistake_is_reported_at_once_with_its_line() {
 #[test]
 fn features_that_are_not_supported_are_named_with_the_way_around() {
     for (feature, wanted) in [
-        (
-            "extraManifests: [a.yaml]",
-            "nodes[1].extraManifests is not supported",
-        ),
-        (
-            "machineDisks: [{device: /dev/sdb}]",
-            "nodes[1].machineDisks is not supported",
-        ),
-        (
-            "nodeLabels: {a: '{{ .MachineConfig.MachineType }}'}",
-            "the Go template in nodes[1].nodeLabels.a",
-        ),
+        ("extraManifests: [a.yaml]", "nodes[1].extraManifests is not supported"),
+        ("machineDisks: [{device: /dev/sdb}]", "nodes[1].machineDisks is not supported"),
+        ("nodeLabels: {a: '{{ .MachineConfig.MachineType }}'}", "the Go template in nodes[1].nodeLabels.a"),
     ] {
         let folder = edited("    certSANs:", &format!("    {feature}\n    certSANs:"));
         let error = failure(rendered(&folder, "cloudbox2"));
-        assert!(
-            error.contains(wanted) && error.contains("machine_configuration"),
-            "{error}"
-        );
+        assert!(error.contains(wanted) && error.contains("machine_configuration"), "{error}");
     }
-    for feature in [
-        "bond: {interfaces: [a]}",
-        "vlans: [{vlanId: 5}]",
-        "wireguard: {}",
-        "ignore: true",
-        "cidr: 1.2.3.4/5",
-    ] {
+    for feature in
+        ["bond: {interfaces: [a]}", "vlans: [{vlanId: 5}]", "wireguard: {}", "ignore: true", "cidr: 1.2.3.4/5"]
+    {
         let folder = edited("        dhcp: false", &format!("        {feature}"));
         let error = failure(rendered(&folder, "cloudbox2"));
         let key = feature.split(':').next().unwrap();
@@ -95,10 +64,8 @@ fn features_that_are_not_supported_are_named_with_the_way_around() {
         assert!(error.contains(&wanted), "{error}");
     }
     // Another node may use them: only its keys are looked at.
-    let folder = edited(
-        "    installDisk: /dev/nvme0n1\n",
-        "    installDisk: /dev/nvme0n1\n    extraManifests: [a.yaml]\n",
-    );
+    let folder =
+        edited("    installDisk: /dev/nvme0n1\n", "    installDisk: /dev/nvme0n1\n    extraManifests: [a.yaml]\n");
     assert!(rendered(&folder, "cloudbox2").is_ok());
 }
 
@@ -107,11 +74,7 @@ fn a_global_patch_that_undoes_a_nodes_patch_is_warned_of() {
     let mut folder = folder("talhelper/groups");
     let got = rendered(&folder, "cloudbox2").unwrap();
     assert_eq!(got.warnings.len(), 1, "{:?}", got.warnings);
-    assert!(
-        got.warnings[0].starts_with("machine.sysctls.a is set by a patch of cloudbox2"),
-        "{:?}",
-        got.warnings
-    );
+    assert!(got.warnings[0].starts_with("machine.sysctls.a is set by a patch of cloudbox2"), "{:?}", got.warnings);
     let calm = folder["talconfig.yaml"].replace("{a: global, b: global}", "{b: global}");
     folder.insert("talconfig.yaml".into(), calm);
     assert_eq!(rendered(&folder, "cloudbox2").unwrap().warnings, [""; 0]);
@@ -119,52 +82,28 @@ fn a_global_patch_that_undoes_a_nodes_patch_is_warned_of() {
 
 #[test]
 fn a_patch_that_does_not_apply_is_named() {
-    let folder = edited(
-        "              enabled: false",
-        "              enabeld: false",
-    );
+    let folder = edited("              enabled: false", "              enabeld: false");
     let error = failure(rendered(&folder, "cloudbox2"));
-    assert!(
-        error.contains("talconfig.yaml: applying nodes[1].patches[1] (line 33)"),
-        "{error}"
-    );
+    assert!(error.contains("talconfig.yaml: applying nodes[1].patches[1] (line 33)"), "{error}");
     assert!(error.contains("enabeld"), "{error}");
     let folder = edited("    patches:\n", "    patches:\n      - patch.yaml\n");
     let error = failure(rendered(&folder, "cloudbox2"));
-    assert!(
-        error.contains("nodes[1].patches[0] is no patch; a patch in a file is written \"@FILE\""),
-        "{error}"
-    );
+    assert!(error.contains("nodes[1].patches[0] is no patch; a patch in a file is written \"@FILE\""), "{error}");
 }
 
 #[test]
 fn what_is_missing_is_named() {
     let error = failure(rendered(&folder("guide"), "cloudbox3"));
-    assert_eq!(
-        error,
-        "talconfig.yaml has no node with the hostname \"cloudbox3\"; it has mini1, cloudbox2"
-    );
+    assert_eq!(error, "talconfig.yaml has no node with the hostname \"cloudbox3\"; it has mini1, cloudbox2");
     let mut none = folder("guide");
     none.remove("talsecret.yaml");
     let error = failure(rendered(&none, "cloudbox2"));
-    assert!(
-        error.contains("none of talsecret.yaml, talsecret.sops.yaml"),
-        "{error}"
-    );
-    none.insert(
-        "talsecret.yaml".into(),
-        text("guide/talsecret.yaml").replace("trustdinfo", "trustdInfo"),
-    );
+    assert!(error.contains("none of talsecret.yaml, talsecret.sops.yaml"), "{error}");
+    none.insert("talsecret.yaml".into(), text("guide/talsecret.yaml").replace("trustdinfo", "trustdInfo"));
     let error = failure(rendered(&none, "cloudbox2"));
-    assert!(
-        error.contains("reading talsecret.yaml: line 7, column 1: unknown key \"trustdInfo\""),
-        "{error}"
-    );
+    assert!(error.contains("reading talsecret.yaml: line 7, column 1: unknown key \"trustdInfo\""), "{error}");
     none.remove("talconfig.yaml");
-    assert!(
-        failure(rendered(&none, "cloudbox2"))
-            .contains("reading talconfig.yaml: there is no such file")
-    );
+    assert!(failure(rendered(&none, "cloudbox2")).contains("reading talconfig.yaml: there is no such file"));
     none.insert("talconfig.yaml".into(), "# nothing\n".into());
     assert!(failure(rendered(&none, "cloudbox2")).contains("talconfig.yaml:1: the file is empty"));
     none.insert("talconfig.yaml".into(), "a: {b: ${A}}\n".into());

@@ -28,10 +28,7 @@ fn full(entries: Vec<(&str, Value)>) -> Value {
 }
 
 fn sent(value: &Value) -> Option<wire::DynamicValue> {
-    Some(wire::DynamicValue {
-        msgpack: msgpack::encode(value),
-        json: Vec::new(),
-    })
+    Some(wire::DynamicValue { msgpack: msgpack::encode(value), json: Vec::new() })
 }
 
 fn received(dynamic: Option<wire::DynamicValue>) -> Value {
@@ -39,18 +36,10 @@ fn received(dynamic: Option<wire::DynamicValue>) -> Value {
 }
 
 fn summaries(diagnostics: &[wire::Diagnostic]) -> Vec<&str> {
-    diagnostics
-        .iter()
-        .map(|diagnostic| diagnostic.summary.as_str())
-        .collect()
+    diagnostics.iter().map(|diagnostic| diagnostic.summary.as_str()).collect()
 }
 
-async fn apply(
-    server: &Server,
-    prior: Value,
-    planned: Value,
-    config: Value,
-) -> wire::apply_resource_change::Response {
+async fn apply(server: &Server, prior: Value, planned: Value, config: Value) -> wire::apply_resource_change::Response {
     let request = wire::apply_resource_change::Request {
         type_name: "probe_thing".into(),
         prior_state: sent(&prior),
@@ -59,28 +48,16 @@ async fn apply(
         planned_private: b"before".to_vec(),
         provider_meta: None,
     };
-    client(server)
-        .apply_resource_change(request)
-        .await
-        .unwrap()
-        .into_inner()
+    client(server).apply_resource_change(request).await.unwrap().into_inner()
 }
 
 async fn create(name: &str) -> wire::apply_resource_change::Response {
-    let planned = full(vec![
-        ("id", Value::Unknown),
-        ("name", name.into()),
-        ("size", 1.into()),
-    ]);
+    let planned = full(vec![("id", Value::Unknown), ("name", name.into()), ("size", 1.into())]);
     let config = full(vec![("name", name.into()), ("secret", "s3cret".into())]);
     apply(&server(), Value::Null, planned, config).await
 }
 
-async fn plan(
-    prior: Value,
-    proposed: Value,
-    config: Value,
-) -> wire::plan_resource_change::Response {
+async fn plan(prior: Value, proposed: Value, config: Value) -> wire::plan_resource_change::Response {
     let request = wire::plan_resource_change::Request {
         type_name: "probe_thing".into(),
         prior_state: sent(&prior),
@@ -89,11 +66,7 @@ async fn plan(
         prior_private: b"before".to_vec(),
         ..Default::default()
     };
-    client(&server())
-        .plan_resource_change(request)
-        .await
-        .unwrap()
-        .into_inner()
+    client(&server()).plan_resource_change(request).await.unwrap().into_inner()
 }
 
 async fn read(name: &str) -> wire::read_resource::Response {
@@ -103,9 +76,5 @@ async fn read(name: &str) -> wire::read_resource::Response {
         private: b"before".to_vec(),
         ..Default::default()
     };
-    client(&server())
-        .read_resource(request)
-        .await
-        .unwrap()
-        .into_inner()
+    client(&server()).read_resource(request).await.unwrap().into_inner()
 }

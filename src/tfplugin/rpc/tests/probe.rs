@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use crate::tfplugin::{
-    Attribute, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Function, Provider,
-    Resource, Schema, Type, Value,
+    Attribute, Context, DataSource, Diagnostic, Diagnostics, EphemeralResource, Function, Provider, Resource, Schema,
+    Type, Value,
     ephemeral::Opened,
     function::{FunctionError, Parameter, Signature},
-    resource::{
-        CreateRequest, DeleteRequest, MoveRequest, Outcome, Plan, PlanRequest, ReadRequest,
-        UpdateRequest,
-    },
+    resource::{CreateRequest, DeleteRequest, MoveRequest, Outcome, Plan, PlanRequest, ReadRequest, UpdateRequest},
 };
 
 /// A provider whose resource does what its `name` says.
@@ -23,11 +20,7 @@ impl Provider for Probe {
     }
 
     async fn configure(&self, ctx: &Context, config: Value) -> Diagnostics {
-        let text = format!(
-            "{:?} retries {:?}",
-            ctx.terraform_version,
-            config.get("retries").as_i64()
-        );
+        let text = format!("{:?} retries {:?}", ctx.terraform_version, config.get("retries").as_i64());
         Diagnostic::warning("configured", text).into()
     }
 
@@ -56,13 +49,7 @@ pub fn schema() -> Schema {
         Attribute::string("name").required().requires_replace(),
         Attribute::number("size").default(1),
         Attribute::string("secret").write_only(),
-        Attribute::object(
-            "disk",
-            [
-                Attribute::string("path"),
-                Attribute::string("serial").computed(),
-            ],
-        ),
+        Attribute::object("disk", [Attribute::string("path"), Attribute::string("serial").computed()]),
     ])
     .version(2)
 }
@@ -84,10 +71,9 @@ impl Resource for Thing {
     async fn plan(&self, _: &Context, request: PlanRequest) -> Plan {
         match request.config.get("name").as_str() {
             Some("panic-plan") => panic!("plan broke"),
-            Some("notice") if request.is_unchanged() => Plan {
-                requires_replace: vec!["size".into()],
-                ..Plan::of(request.proposed_on_change.with("size", 9))
-            },
+            Some("notice") if request.is_unchanged() => {
+                Plan { requires_replace: vec!["size".into()], ..Plan::of(request.proposed_on_change.with("size", 9)) }
+            }
             _ => Plan::of(request.proposed),
         }
     }
@@ -108,10 +94,7 @@ impl Resource for Thing {
                 ("id", "i-1".into()),
                 ("name", "sloppy".into()),
                 ("secret", request.config.get("secret").clone()),
-                (
-                    "disk",
-                    Value::object([("path", "p".into()), ("serial", Value::Unknown)]),
-                ),
+                ("disk", Value::object([("path", "p".into()), ("serial", Value::Unknown)])),
                 ("colour", "red".into()),
             ])),
             _ => Outcome::state(done).private(b"made".to_vec()),
@@ -149,15 +132,11 @@ impl Resource for Thing {
     }
 
     async fn upgrade(&self, _: &Context, version: i64, state: serde_json::Value) -> Outcome {
-        Outcome::state(Value::object([
-            ("id", format!("v{version}").into()),
-            ("name", state["title"].as_str().into()),
-        ]))
+        Outcome::state(Value::object([("id", format!("v{version}").into()), ("name", state["title"].as_str().into())]))
     }
 
     async fn move_state(&self, _: &Context, request: MoveRequest) -> Outcome {
-        Outcome::state(Value::object([("name", request.source_type.into())]))
-            .private(request.private)
+        Outcome::state(Value::object([("name", request.source_type.into())])).private(request.private)
     }
 }
 
@@ -182,10 +161,7 @@ impl EphemeralResource for Thing {
     }
 
     async fn open(&self, _: &Context, config: Value) -> Opened {
-        Opened {
-            private: b"p".to_vec(),
-            ..Opened::result(config.with("token", "t"))
-        }
+        Opened { private: b"p".to_vec(), ..Opened::result(config.with("token", "t")) }
     }
 
     async fn close(&self, _: &Context, private: Vec<u8>) -> Diagnostics {
@@ -203,10 +179,7 @@ impl Function for Join {
     }
 
     async fn call(&self, _: &Context, arguments: Vec<Value>) -> Result<Value, FunctionError> {
-        let texts: Vec<_> = arguments
-            .iter()
-            .map(|argument| argument.as_str().unwrap_or_default())
-            .collect();
+        let texts: Vec<_> = arguments.iter().map(|argument| argument.as_str().unwrap_or_default()).collect();
         match texts.split_first() {
             Some((&"", _)) => Err(FunctionError::argument(0, "no separator")),
             Some((&"number", _)) => Ok(1.into()),
