@@ -1,6 +1,8 @@
 //! Flashing through a real OpenSSH server to a sparse file, and to a loop device when the tests run as root.
 
+mod boot;
 mod image;
+mod interrupted;
 mod session;
 mod sshd;
 

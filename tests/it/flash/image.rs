@@ -27,7 +27,7 @@ pub fn raw(seed: u64) -> Vec<u8> {
             sector.chunks_mut(8).for_each(|part| part.copy_from_slice(&word[..part.len()]));
         }
     }
-    partition(&mut disk);
+    partition(&mut disk, &[("EFI", EFI, [3; 16]), ("META", META, [4; 16])]);
     disk
 }
 
@@ -60,16 +60,16 @@ impl Noise {
     }
 }
 
-/// Writes the protective record, the table and its backup.
-fn partition(disk: &mut [u8]) {
+/// Writes the protective record, the table of partitions (name, bytes, type) and its backup.
+pub fn partition(disk: &mut [u8], partitions: &[(&str, std::ops::Range<usize>, [u8; 16])]) {
     let last = (disk.len() / 512 - 1) as u64;
     disk[446 + 4] = 0xEE;
     disk[446 + 8..446 + 12].copy_from_slice(&1u32.to_le_bytes());
     disk[446 + 12..446 + 16].copy_from_slice(&(last as u32).to_le_bytes());
     disk[510..512].copy_from_slice(&[0x55, 0xAA]);
     let mut entries = vec![0; 128 * 128];
-    for (entry, (name, range)) in entries.chunks_mut(128).zip([("EFI", EFI), ("META", META)]) {
-        entry[..16].fill(0x11);
+    for (entry, (name, range, kind)) in entries.chunks_mut(128).zip(partitions) {
+        entry[..16].copy_from_slice(kind);
         entry[16..32].fill(name.len() as u8);
         entry[32..40].copy_from_slice(&((range.start / 512) as u64).to_le_bytes());
         entry[40..48].copy_from_slice(&((range.end / 512 - 1) as u64).to_le_bytes());
