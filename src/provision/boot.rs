@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::client::rescue::probe::probe;
 use crate::client::rescue::session::Session;
 use crate::client::rescue::{self};
-use crate::node::spec::Flash;
+use crate::node::spec::{Flash, SshFlash};
 use crate::provision::error::Cause;
 use crate::provision::observe::{HANDSHAKE, Observation, talos, target};
 use crate::provision::wait::{Look, until};
@@ -13,13 +14,21 @@ use crate::provision::{Job, Step};
 /// A firmware boot of an arm64 instance takes minutes.
 const BOOT: Duration = Duration::from_secs(15 * 60);
 
-/// Reboots out of the rescue shell and waits for Talos.
+/// Reboots out of the rescue shell and waits for Talos. A helper machine that only has the disk attached is left alone: its
+/// user moves the disk while this waits.
 pub async fn run(job: &Job, seen: &mut Observation) -> Step {
+    let mut awaited = "Talos to boot".to_owned();
     if let Flash::Ssh(flash) = &job.spec.flash {
         let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
-        rescue::reboot(&session).await.map_err(Cause::Session)?;
+        if is_helper(job, flash, &session).await? {
+            awaited =
+                format!("{} to be moved from {} to its own instance, and Talos to boot there", flash.disk, flash.host);
+            tracing::warn!(helper = %flash.host, "the disk is written: detach it from the helper, attach it to its instance, start that");
+        } else {
+            rescue::reboot(&session).await.map_err(Cause::Session)?;
+        }
     }
-    *seen = until(&job.limits.within(BOOT), "Talos to boot", || async {
+    *seen = until(&job.limits.within(BOOT), awaited, || async {
         match talos(job).await {
             Err(cause) => Look::Failed(cause),
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
@@ -30,4 +39,13 @@ pub async fn run(job: &Job, seen: &mut Observation) -> Step {
     .await
     .map_err(Cause::ended)?;
     Ok(seen.to_string())
+}
+
+/// Whether the shell is that of another machine. A rescue system may run from a second disk of the machine itself, so a root
+/// on another disk is not enough: that machine then answers at the endpoint.
+async fn is_helper(job: &Job, flash: &SshFlash, session: &Session) -> Result<bool, Cause> {
+    if flash.host == job.spec.endpoint.host {
+        return Ok(false);
+    }
+    Ok(probe(session, &flash.disk).await.map_err(Cause::Probe)?.is_helper())
 }

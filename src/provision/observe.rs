@@ -255,6 +255,18 @@ pub fn target(flash: &SshFlash) -> Target {
     }
 }
 
+/// Who flashes at another address may have forgotten to carry the disk back.
+fn moved(spec: &NodeSpec) -> Option<String> {
+    let Flash::Ssh(flash) = &spec.flash else { return None };
+    let host = &flash.host;
+    (*host != spec.endpoint.host).then(|| {
+        format!(
+            "if {host} is a helper: detach the disk from it, attach it to its own instance as boot volume, start that, and \
+             apply again"
+        )
+    })
+}
+
 /// What a silent machine usually means in each phase.
 pub fn hints(phase: Phase, cause: &Cause, spec: &NodeSpec) -> Vec<String> {
     if !matches!(cause, Cause::TimedOut { .. }) {
@@ -268,13 +280,13 @@ pub fn hints(phase: Phase, cause: &Cause, spec: &NodeSpec) -> Vec<String> {
             ),
             "boot the instance into its rescue system, with the target disk not in use".into(),
         ],
-        Phase::Boot => vec![
+        Phase::Boot => moved(spec).into_iter().chain([
             format!("check that the security list lets this computer reach port {port}"),
             "an instance that still carries cloud-init user_data never reaches maintenance mode: Talos reads it as its \
              configuration and retries for ever; user_data can only be removed by creating the instance anew"
                 .into(),
             "the serial console of the instance shows how far the boot came".into(),
-        ],
+        ]).collect(),
         _ => Vec::new(),
     }
 }

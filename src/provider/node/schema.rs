@@ -82,7 +82,7 @@ fn flash() -> Attribute {
     let ssh = Attribute::object(
         "ssh",
         [
-            Attribute::string("host").optional().description("Host. Default: `endpoint`."),
+            Attribute::string("host").optional().description("Host. Default: `endpoint`. A helper that the disk is attached to has another, and is not rebooted: the create then waits for the disk to be moved back."),
             Attribute::number("port").optional().default(22).validate(within(1..=65535)).description("Port."),
             Attribute::string("user").optional().description(
                 "User: root, or one with password-less sudo. Default: that of the provider block, else `root`.",

@@ -1,6 +1,8 @@
 //! The main job: one apply takes a rescue shell to a joined worker.
 
-use talosoci::sim::Event;
+use std::time::{Duration, Instant};
+
+use talosoci::sim::{Event, NodeOptions, RescueOptions, RescueRoot};
 
 use super::stage::{ROAD, Stage};
 
@@ -70,4 +72,30 @@ async fn no_secret_is_in_the_plan_the_state_or_the_logs() {
         assert!(!told.contains(secret), "{secret} is in the output or the log");
         assert!(!stage.read("terraform.tfstate").contains(secret), "{secret} is in the state");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_that_has_the_disk_attached_is_flashed_from_and_never_rebooted() {
+    let rescue = RescueOptions { root: RescueRoot::Disk("sdb".into()), ..RescueOptions::default() };
+    let Some(stage) = Stage::with("v1.12.2", NodeOptions { rescue, ..NodeOptions::default() }).await else { return };
+    stage.replace("main.tf", "    ssh = {\n", "    ssh = {\n      host = \"localhost\"\n");
+    let told = stage.folder.path().join("told.jsonl");
+    let mut command = stage.command(&["apply", "-auto-approve", "-no-color"]);
+    let apply = command.env("TALOSOCI_JOURNAL", &told).output();
+    // Whoever watches sees that it waits, and moves the disk: in this world that is the same as a power cycle.
+    let user = async {
+        let deadline = Instant::now() + Duration::from_secs(200);
+        while !stage.read("told.jsonl").contains("to be moved from localhost") {
+            assert!(Instant::now() < deadline, "{}\n{}", stage.read("told.jsonl"), stage.journal());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let reboots = stage.count(|event| matches!(event, Event::Boot(_)));
+        stage.node.power_cycle();
+        reboots
+    };
+    let (output, reboots) = tokio::join!(apply, user);
+    let output = output.expect("the CLI can be started");
+    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), stage.journal());
+    assert_eq!(reboots, 0, "{}", stage.journal());
+    assert_eq!(stage.milestones(), ROAD, "{}", stage.journal());
 }
