@@ -75,7 +75,7 @@ impl Stage {
         let stage = Self { world, node, folder, cli };
         stage.write("cli.tfrc", &cli_configuration());
         stage.write("cloudbox2.yaml", CONFIG);
-        stage.write("main.tf", include_str!("../../../demo/main.tf"));
+        stage.write("main.tf", include_str!("main.tf"));
         stage.replace("main.tf", "\"v1.12.2\"", &format!("{talos:?}"));
         stage.describe();
         Some(stage)
