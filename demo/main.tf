@@ -33,10 +33,10 @@ resource "talosoci_node" "cloudbox2" {
 
   flash = {
     ssh = {
-      port        = local.machine.ssh_port
-      user        = local.cloud.ssh.user
-      private_key = file(local.cloud.ssh.private_key_path)
-      host_key    = local.machine.host_key
+      port           = local.machine.ssh_port
+      user           = local.cloud.ssh.user
+      private_key_wo = file(local.cloud.ssh.private_key_path)
+      host_key       = local.machine.host_key
     }
   }
 

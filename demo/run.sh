@@ -75,8 +75,15 @@ quiet <"$work/apply.log"
 
 say "What the machine and its cluster saw"
 sed -n '/^What happens/,$p' "$work/simulator.log" |
-  grep -E ' (factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node|ssh: ubuntu)' |
+  grep -E '^[0-9:.]+ +[^ ]+ +(factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node)' |
   cut -c1-130
+
+say "What was kept: names of files and a hash, no secret"
+if grep -nE 'tskey-|PRIVATE KEY|AGE-SECRET' "$work/terraform.tfstate"; then
+  echo "demo: a secret is in the state" >&2
+  exit 1
+fi
+grep -E '"(config_hash|age_key_file|secrets_file|path)": ' "$work/terraform.tfstate" | sed 's/^ */  /; s/,$//'
 
 say "$(basename "$cli") plan again: nothing is left to do"
 (cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 ||

@@ -71,6 +71,44 @@ async fn user_data_that_talos_would_read_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_the_certificate_will_not_name_is_refused_at_plan() {
+    let Some(stage) = Stage::new("v1.12.2").await else { return };
+    stage.pretend("host", "localhost");
+    let said = stage.plan().await.failed().says("(rule endpoint-not-in-cert-sans)");
+    said.says("will not name the endpoint localhost").says("add localhost to machine.certSANs");
+    assert_eq!(stage.count(touched), 0);
+}
+
+/// The public address is behind NAT, so that the node does not know it; on loopback the plan lets that pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_with_another_name_is_refused() {
+    let Some(stage) = Stage::with("v1.12.2", NodeOptions { behind_nat: true, ..NodeOptions::default() }).await else {
+        return;
+    };
+    // A node of the cluster runs already; its certificate names its private address only.
+    let said = stage.apply().await.failed().says("Failed in Phase Join");
+    let said = said.says("certificate does not name 127.0.0.1").says("add 127.0.0.1 to machine.certSANs");
+    assert!(!stage.read("terraform.tfstate").contains("talosoci_node"), "something was stored: {}", said.text);
+    let joined = stage.world.journal().len();
+
+    // Seen before anything is done, it is refused at once and nothing is touched.
+    let began = Instant::now();
+    let said = stage.apply().await.failed().says("does not name 127.0.0.1").says("add 127.0.0.1 to machine.certSANs");
+    assert!(began.elapsed() < SOON, "it took {:?}: {}", began.elapsed(), said.text);
+    let since = stage.world.journal().into_iter().skip(joined).filter(|entry| touched(&entry.event)).count();
+    assert_eq!(since, 0, "the machine was touched: {}", stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_ca_is_refused_at_plan() {
+    let Some(stage) = Stage::new("v1.12.2").await else { return };
+    let theirs = talosoci::sim::World::start().await.expect("another world starts");
+    stage.write("cloudbox2.yaml", &rename(&theirs));
+    stage.plan().await.failed().says("(rule client-other-cluster)").says("of the same cluster");
+    assert_eq!(stage.count(touched), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_another_cluster_are_refused_at_plan() {
     let Some(stage) = Stage::new("v1.12.2").await else { return };
     let other = talosoci::sim::World::start().await.expect("another world starts");

@@ -3,6 +3,8 @@
 mod create;
 mod doors;
 mod doors_cloud;
+mod doors_ephemeral;
+mod doors_secrets;
 mod life;
 mod life_destroy;
 mod life_import;
@@ -11,3 +13,4 @@ mod life_status;
 mod mistakes;
 mod resume;
 mod stage;
+mod stand_in;
