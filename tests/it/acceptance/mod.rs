@@ -5,6 +5,7 @@ mod doors;
 mod doors_cloud;
 mod doors_ephemeral;
 mod doors_secrets;
+mod examples;
 mod life;
 mod life_destroy;
 mod life_import;

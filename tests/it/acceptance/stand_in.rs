@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use talosoci::tfplugin::resource::{CreateRequest, DeleteRequest, Outcome, ReadRequest, UpdateRequest};
 use talosoci::tfplugin::serve::{self, Program};
-use talosoci::tfplugin::{Attribute, Context, Diagnostics, Provider, Resource, Schema, Type, Value};
+use talosoci::tfplugin::{Attribute, Context, DataSource, Diagnostics, Provider, Resource, Schema, Type, Value};
 
 use super::stage::Stage;
 
 /// What is played.
 #[derive(Clone, Copy)]
 pub enum Role {
-    /// `oracle/oci`, as far as `oci_core_instance`.
+    /// `oracle/oci`, as far as an instance and its network card.
     Oracle,
     /// `siderolabs/talos`, as far as `talos_machine_secrets`, which hands out what lies in `talos_machine_secrets.json`.
     Siderolabs,
@@ -77,6 +77,31 @@ impl Provider for Oracle {
 
     fn resources(&self) -> Vec<(&'static str, Arc<dyn Resource>)> {
         vec![("oci_core_instance", Arc::new(Instance))]
+    }
+
+    fn data_sources(&self) -> Vec<(&'static str, Arc<dyn DataSource>)> {
+        let id = || Type::object([("vnic_id".to_owned(), Type::String)]);
+        let attachments = Unread(vec![
+            Attribute::string("compartment_id").required(),
+            Attribute::string("instance_id").optional(),
+            Attribute::plain("vnic_attachments", Type::list(id())).computed(),
+        ]);
+        let vnic = Unread(vec![Attribute::string("vnic_id").required(), Attribute::string("mac_address").computed()]);
+        vec![("oci_core_vnic_attachments", Arc::new(attachments)), ("oci_core_vnic", Arc::new(vnic))]
+    }
+}
+
+/// A data source of an instance that is not there yet.
+struct Unread(Vec<Attribute>);
+
+#[async_trait]
+impl DataSource for Unread {
+    fn schema(&self) -> Schema {
+        Schema::new(self.0.clone())
+    }
+
+    async fn read(&self, _ctx: &Context, _config: Value) -> Outcome {
+        unreachable!("no test gets that far")
     }
 }
 
