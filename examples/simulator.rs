@@ -330,6 +330,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_sealed_opens_with_the_key_and_with_no_other() {
+        use talosoci::sops::{KeyKind, Keyring, decrypt};
+        let (key, other) = (age::x25519::Identity::generate(), age::x25519::Identity::generate());
+        let text = sealed("a: secret\n", &key).expect("a mapping can be encrypted");
+        assert!(!text.contains("secret\n") && text.contains(&key.to_public().to_string()));
+        let opened = |key: &age::x25519::Identity| {
+            let mut ring = Keyring::new();
+            ring.add("the key", KeyKind::Age, key.to_string().expose_secret());
+            decrypt(&text, &ring)
+        };
+        assert_eq!(opened(&key).expect("its own key").expose(), "a: secret\n");
+        assert!(opened(&other).is_err());
+    }
+
+    #[test]
     fn options_are_read_and_strange_ones_refused() {
         let parse = |words: &[&str]| Wishes::parse(words.iter().map(ToString::to_string));
         let wishes = parse(&["--nodes", "3", "--talos", "v1.13.9"]).expect("read").expect("no help");
