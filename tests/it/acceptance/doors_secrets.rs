@@ -86,12 +86,20 @@ async fn a_node_takes_the_secrets_of_the_siderolabs_provider_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_write_only_twin_keeps_them_out_of_the_state_of_the_node() {
+async fn the_write_only_twin_keeps_them_out_of_the_state_and_a_refresh_says_what_it_lacks() {
     let Some(stage) = stage().await else { return };
     stage.replace("main.tf", "secrets            = talos", "secrets_wo         = talos");
+    stage.replace("main.tf", "  client_configuration = talos_machine_secrets.this.client_configuration\n", "");
     let said = stage.apply().await;
     assert_eq!(said.code, Some(0), "{}\n{}", said.text, stage.journal());
-    stage.plan().await.ok().says("No changes.");
+    // They are credentials enough for an apply, but a refresh does not get them.
+    stage
+        .plan()
+        .await
+        .ok()
+        .says("No changes.")
+        .says("Node Not Refreshed")
+        .says("client_configuration in the provider block");
     let state: Value = serde_json::from_str(&stage.read("terraform.tfstate")).expect("a state is JSON");
     let nodes = state["resources"].as_array().expect("there are resources");
     let node = nodes.iter().find(|resource| resource["type"] == "talosoci_node").expect("the node is there");
