@@ -196,7 +196,7 @@ fn every_rule_has_a_test() {
         include_str!("../spec/tests.rs"),
         include_str!("../native/tests.rs"),
         include_str!("../../provider/node/tests.rs"),
-        include_str!("../../provider/image/tests.rs"),
+        include_str!("../../provider/image/model/tests.rs"),
         include_str!("../../../tests/it/acceptance/life.rs"),
     ]
     .concat();

@@ -187,5 +187,4 @@ fn strings(value: &Value) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
