@@ -7,7 +7,7 @@ terraform {
   }
 }
 
-# What the simulator wrote about itself: addresses, keys, credentials.
+# What the simulator wrote about itself: addresses and keys.
 locals {
   cloud   = jsondecode(file("${path.module}/simulator/simulator.json"))
   machine = local.cloud.nodes[0]
@@ -15,7 +15,6 @@ locals {
 
 provider "talosoci" {
   image_factory_url = local.cloud.factory_url
-  talosconfig       = file(local.cloud.talosconfig)
   kubeconfig        = file(local.cloud.kubeconfig)
 }
 
@@ -25,24 +24,29 @@ resource "talosoci_image" "worker" {
   extensions    = ["siderolabs/tailscale"]
 }
 
-# Steps 2 to 8.
+# Steps 2 to 8. The name, the disk and the way into the cluster come from talhelper's files too, which are decrypted in
+# memory: the state holds their names and a hash.
 resource "talosoci_node" "cloudbox2" {
-  hostname   = "cloudbox2"
   endpoint   = local.machine.host
   talos_port = local.machine.talos_port
   image      = talosoci_image.worker
 
   flash = {
-    disk = "/dev/sda"
     ssh = {
-      port        = local.machine.ssh_port
-      user        = local.cloud.ssh.user
-      private_key = file(local.cloud.ssh.private_key_path)
-      host_key    = local.machine.host_key
+      port           = local.machine.ssh_port
+      user           = local.cloud.ssh.user
+      private_key_wo = file(local.cloud.ssh.private_key_path)
+      host_key       = local.machine.host_key
     }
   }
 
-  machine_configuration_wo = file("cloudbox2.yaml")
+  talconfig = {
+    path         = "${path.module}/talconfig.yaml"
+    node         = "cloudbox2"
+    secrets_file = "${path.module}/talsecret.sops.yaml"
+    env_files    = ["${path.module}/talenv.sops.yaml"]
+    age_key_file = "${path.module}/age.key"
+  }
 }
 
 output "phase" {

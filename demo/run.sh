@@ -31,7 +31,7 @@ began=$SECONDS
 
 say "Starting the simulator: an Image Factory, a rescue host, a Talos node, the cluster it is to join"
 mkdir "$work/simulator"
-"$binaries/examples/simulator" --talos v1.12.2 --state "$work/simulator" --secrets tests/golden/guide/talsecret.yaml \
+"$binaries/examples/simulator" --talos v1.12.2 --state "$work/simulator" --sops yes \
   >"$work/simulator.log" 2>&1 &
 simulator=$!
 until grep -q '^What happens' "$work/simulator.log"; do
@@ -43,8 +43,8 @@ until grep -q '^What happens' "$work/simulator.log"; do
   sleep 0.1
 done
 
-cp demo/main.tf "$work/main.tf"
-cp tests/golden/guide/expected-talhelper-3.1.16.yaml "$work/cloudbox2.yaml"
+cp -r demo/main.tf demo/talconfig.yaml demo/patches "$work/"
+mv "$work"/simulator/{talsecret.sops.yaml,talenv.sops.yaml,age.key} "$work/"
 cat >"$work/cli.tfrc" <<TFRC
 provider_installation {
   dev_overrides {
@@ -60,6 +60,10 @@ unset TF_LOG TF_LOG_PROVIDER TALOSCONFIG KUBECONFIG
 # dev_overrides make every command warn about themselves, which says nothing about the demo.
 quiet() { sed -e '/^Warning: Provider development overrides/,/^releases\./d' | cat -s; }
 
+say "The guide's files: talhelper's talconfig.yaml with a patch file, secrets encrypted with SOPS for a new age key"
+(cd "$work" && ls -1 main.tf talconfig.yaml patches/*.yaml ./*.sops.yaml age.key | sed 's|^\(\./\)\{0,1\}|  |')
+sed -n 's/^\(tailscaleAuthKey: ENC.\{60\}\).*/  talenv.sops.yaml: \1…/p' "$work/talenv.sops.yaml"
+
 say "$(basename "$cli") plan: what is known before anything is touched"
 (cd "$work" && "$cli" plan -no-color -out=plan.bin) >"$work/plan.log" 2>&1 || { cat "$work/plan.log"; exit 1; }
 quiet <"$work/plan.log" | sed -n '/will perform the following/,/^Plan:/p'
@@ -71,8 +75,15 @@ quiet <"$work/apply.log"
 
 say "What the machine and its cluster saw"
 sed -n '/^What happens/,$p' "$work/simulator.log" |
-  grep -E ' (factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node|ssh: ubuntu)' |
+  grep -E '^[0-9:.]+ +[^ ]+ +(factory|reboot|boot:|stage: maintenance|talos api: open|config:|etcd:|upgrade:|reset:|tailscale:|trustd:|kubernetes: node)' |
   cut -c1-130
+
+say "What was kept: names of files and a hash, no secret"
+if grep -nE 'tskey-|PRIVATE KEY|AGE-SECRET' "$work/terraform.tfstate"; then
+  echo "demo: a secret is in the state" >&2
+  exit 1
+fi
+grep -E '"(config_hash|age_key_file|secrets_file|path)": ' "$work/terraform.tfstate" | sed 's/^ */  /; s/,$//'
 
 say "$(basename "$cli") plan again: nothing is left to do"
 (cd "$work" && "$cli" plan -no-color -detailed-exitcode) >"$work/second.log" 2>&1 ||

@@ -150,7 +150,11 @@ impl Cause {
                 "check that endpoint is the address of this instance and hostname its name".into(),
             ],
             Self::WasReset { .. } => vec!["change reflash, or apply with -replace, to provision the machine anew".into()],
-            Self::WrongName { host, .. } => vec![format!("add {host} to machine.certSANs of the worker configuration")],
+            Self::WrongName { host, .. } => vec![
+                format!("add {host} to machine.certSANs of the worker configuration"),
+                "a node that runs already is given that configuration through an address that its certificate names, such as \
+                 with talosctl; until then nothing is said to it here".into(),
+            ],
             Self::WrongTime { .. } => vec!["set the clock of this computer, and give the node a time server it can reach".into()],
             Self::UpgradeReverted { .. } => vec![
                 "the boot loader fell back to the previous system; the serial console of the instance shows why the new one did not boot".into(),

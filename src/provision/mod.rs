@@ -148,7 +148,15 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
     let mut phases = sequence(matches!(job.spec.flash, Flash::Ssh(_)), job.spec.activation);
     let mut transcript = Transcript::of(&phases).told_to(&job.limits.journal);
     let first = phases[0];
-    let mut seen = observe::first(job).await.map_err(|cause| fail(job, first, cause, &transcript))?;
+    let mut seen = match observe::first(job).await {
+        Ok(seen) => seen,
+        Err(cause) => {
+            // Else whoever watches would think that it goes on for ever.
+            job.limits.journal.enter(first.name());
+            transcript.end(first, Outcome::Failed, chain(&cause));
+            return Err(fail(job, first, cause, &transcript));
+        }
+    };
     tracing::info!(endpoint = %job.spec.endpoint, %seen, "machine found");
     let mut facts = None;
     let mut image = None;

@@ -83,6 +83,22 @@ fn every_function_and_resource_has_an_example() {
     }
 }
 
+#[test]
+fn every_example_in_a_guide_is_one_that_is_tested() {
+    let examples: Vec<String> = files(&root().join("examples"))
+        .iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "tf"))
+        .map(|path| fs::read_to_string(path).expect("an example is text"))
+        .collect();
+    for page in files(&root().join("docs/guides")) {
+        let text = fs::read_to_string(&page).expect("a guide is text");
+        for block in text.split("```terraform\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            assert!(examples.iter().any(|example| example == block), "{}:\n{block}", page.display());
+        }
+    }
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found = Vec::new();

@@ -1,12 +1,12 @@
 # Rendered from talhelper's files, patched, checked, and never stored.
 ephemeral "talosoci_machine_configuration" "cloudbox2" {
   talconfig = {
-    path         = "talconfig.yaml"
+    path         = "${path.module}/talconfig.yaml"
     node         = "cloudbox2"
-    secrets_file = "talsecret.sops.yaml"
-    env_files    = ["talenv.sops.yaml"]
+    secrets_file = "${path.module}/talsecret.sops.yaml"
+    env_files    = ["${path.module}/talenv.sops.yaml"]
   }
-  config_patches = [file("labels.yaml")]
+  config_patches = [file("${path.module}/labels.yaml")]
 }
 
 resource "talosoci_node" "cloudbox2" {
@@ -16,6 +16,6 @@ resource "talosoci_node" "cloudbox2" {
 
   flash = {
     disk = "/dev/sda"
-    ssh  = { user = "ubuntu", private_key = var.rescue_key, host_key = var.rescue_host_key }
+    ssh  = { user = "ubuntu", private_key_wo = var.ssh_private_key, host_key = var.ssh_host_key }
   }
 }

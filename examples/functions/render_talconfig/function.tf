@@ -2,9 +2,12 @@
 output "cloudbox2" {
   sensitive = true
   value = provider::talosoci::render_talconfig(
-    file("talconfig.yaml"),
+    file("${path.module}/talconfig.yaml"),
     "cloudbox2",
     var.talsecret,
-    { tailscaleAuthKey = var.tailscale_auth_key },
+    {
+      tailscaleAuthKey = var.tailscale_auth_key
+      SCHEMATIC_ID     = talosoci_image.worker.schematic_id
+    },
   )
 }

@@ -4,7 +4,11 @@ use crate::node::spec::Parsed;
 use crate::node::spec::tests::{CONFIG, NOW, SECRETS, draft, image, text};
 use crate::talos::machine_config::HashOptions;
 
+use std::sync::Arc;
+
 use super::*;
+use crate::talos::secret::Secret;
+use crate::talos::secrets::SecretsBundle;
 
 fn list(items: &[&str]) -> List {
     Given::Value(items.iter().map(|item| text(item)).collect())

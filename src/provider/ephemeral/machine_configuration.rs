@@ -69,6 +69,9 @@ impl EphemeralResource for MachineConfiguration {
     }
 }
 
+const TALCONFIG: &str = "The node as talhelper's talconfig.yaml has it. The files are read, decrypted and rendered in \
+                         memory. `hostname` and the Talos version come from there too.";
+
 fn render(config: &Value) -> (Given<Worker>, Findings) {
     let mut draft = Draft {
         machine_configuration: given::twin(given::secret(config.get("base")), Given::Absent),
@@ -95,7 +98,12 @@ fn render(config: &Value) -> (Given<Worker>, Findings) {
     (worker, findings)
 }
 
+/// The same attribute for something that is never stored.
 fn without_twins(mut attribute: Attribute) -> Attribute {
+    attribute.description = match attribute.name.as_str() {
+        "talconfig" => TALCONFIG.to_owned(),
+        _ => attribute.description.replace(" Kept in the state.", ""),
+    };
     if let crate::tfplugin::schema::Kind::Nested(_, nested) = &mut attribute.kind {
         nested.retain(|attribute| !attribute.write_only);
         for inner in nested.iter_mut() {

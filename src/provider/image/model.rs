@@ -185,3 +185,6 @@ fn strings(value: &Value) -> Option<Vec<String>> {
     }
     value.as_list()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,8 @@ pub fn schema() -> Schema {
          `talos_port`), with the credentials of the provider block. What a node cannot tell of itself is not in the \
          imported state: a `flash` other than `{ method = \"none\" }` and a plain `machine_configuration` show in the \
          first plan as an update with no steps, which only notes them. With `machine_configuration_wo` and \
-         `flash = { method = \"none\" }` the plan after an import is empty if the configuration is the node's own.",
+         `flash = { method = \"none\" }` the plan after an import is empty if the configuration is the node's own.\n\nThe guides \
+         \"Three doors for a configuration\" and \"What a plan checks\" tell more.",
     )
 }
 

@@ -1,24 +1,17 @@
-//! The guide's own files, encrypted with SOPS, and nothing else: no configuration, no credentials, no name, no disk.
+//! The guide's own files, encrypted with SOPS, and nothing else: no configuration, no credentials, no name, no disk. The
+//! configuration is that of `make demo`.
 
 use talosoci::sops::{ENTROPY_LENGTH, Format, encrypt};
+use talosoci::talos::machine_config::{HashOptions, MachineConfig};
 
-use super::stage::{ROAD, Stage};
+use super::stage::{CONFIG, ROAD, Stage, holds_no_canary};
 
-const TALCONFIG: &str = include_str!("../../golden/guide/talconfig.yaml");
 const TALENV: &str = include_str!("../../golden/guide/talenv.yaml");
 const TALSECRET: &str = include_str!("../../golden/guide/talsecret.yaml");
 const KEY: &str = include_str!("../../golden/sops/key.txt");
 const RECIPIENT: &str = "age10k9mjx3wcfzd7dwx3uqs68v7dzlwvwpzp8jyjpysjhy9mdwzhghqy2vhvn";
 
-/// What may be nowhere: of talsecret.yaml, of the env file, and of `env_wo`.
-const CANARIES: [&str; 6] = [
-    "sfvb1a.5iakl9guujud3xjq",
-    "qmhd2a.tmbn1g1glrf2p3rd",
-    "ZYvI18NcDUPprCE",
-    "tskey-auth-",
-    "CANARY",
-    "AGE-SECRET-KEY",
-];
+const KEY_FILE: &str = "    age_key_file = \"${path.module}/age.key\"\n";
 
 fn sealed(text: &str, seed: u8) -> String {
     let now = time::macros::datetime!(2026-11-22 10:00 UTC);
@@ -28,39 +21,29 @@ fn sealed(text: &str, seed: u8) -> String {
 /// The guide's folder beside main.tf, which names it and what only Oracle knows.
 async fn stage() -> Option<Stage> {
     let stage = Stage::new("v1.12.2").await?;
-    stage.write("talconfig.yaml", TALCONFIG);
+    stage.write("main.tf", include_str!("../../../demo/main.tf"));
+    stage.write("talconfig.yaml", include_str!("../../../demo/talconfig.yaml"));
+    stage.write("patches/cloudbox2.yaml", include_str!("../../../demo/patches/cloudbox2.yaml"));
     stage.write("talsecret.sops.yaml", &sealed(TALSECRET, 1));
     stage.write("talenv.sops.yaml", &sealed(TALENV, 2));
-    stage.write("key.txt", KEY);
-    stage.replace(
-        "main.tf",
-        "  machine_configuration_wo = file(\"cloudbox2.yaml\")\n",
-        "  talconfig = {\n    path         = \"${path.module}/talconfig.yaml\"\n    node         = \"cloudbox2\"\n    secrets_file = \
-         \"${path.module}/talsecret.sops.yaml\"\n    env_files    = [\"${path.module}/talenv.sops.yaml\"]\n    age_key_file = \
-         \"${path.module}/key.txt\"\n    env_wo       = { tailscaleAuthKey = \"tskey-auth-CANARY\" }\n  }\n",
-    );
-    stage.replace("main.tf", "  hostname   = \"cloudbox2\"\n", "");
-    stage.replace("main.tf", "    disk = \"/dev/sda\"\n", "");
-    stage.replace("main.tf", "  talosconfig       = file(local.cloud.talosconfig)\n", "");
+    stage.write("age.key", KEY);
     Some(stage)
-}
-
-fn holds_no_canary(what: &str, text: &str) {
-    assert!(!text.is_empty(), "{what} is empty");
-    for canary in CANARIES {
-        assert!(!text.contains(canary), "{canary} is in {what}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guides_files_are_all_that_a_node_needs() {
     let Some(stage) = stage().await else { return };
-    stage
-        .run(&["plan", "-no-color", "-out=plan.bin"])
-        .await
-        .ok()
-        .says("+ hostname = \"cloudbox2\"")
-        .says("+ config_hash = \"");
+    let hash = MachineConfig::parse(CONFIG).expect("golden").content_hash(&HashOptions::default());
+    let said = stage.plan().await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    said.says("+ hostname = \"cloudbox2\"").says(&format!("+ config_hash = \"{hash}\""));
+
+    stage.replace(
+        "main.tf",
+        KEY_FILE,
+        &format!("{KEY_FILE}    env_wo = {{ tailscaleAuthKey = \"tskey-auth-CANARY\" }}\n"),
+    );
+    stage.run(&["plan", "-no-color", "-out=plan.bin"]).await.ok();
     holds_no_canary("the plan as JSON", &stage.run(&["show", "-json", "plan.bin"]).await.ok().text);
 
     let mut command = stage.command(&["apply", "-no-color", "plan.bin"]);
@@ -86,13 +69,34 @@ async fn the_guides_files_are_all_that_a_node_needs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_no_key_opens_is_told_with_its_recipient_and_the_places() {
     let Some(stage) = stage().await else { return };
-    stage.replace("main.tf", "/key.txt\"", "/other.txt\"");
-    let said = stage
-        .plan()
-        .await
-        .failed()
-        .says("none of the age keys at hand")
+    let wrong = age::x25519::Identity::generate();
+    let wrong = age::secrecy::ExposeSecret::expose_secret(&wrong.to_string()).to_owned();
+    stage.write("age.key", &wrong);
+    let said = stage.run_with(&["plan", "-no-color"], &[("SOPS_AGE_KEY", &wrong)]).await.failed();
+    holds_no_canary("the refusal", &said.text);
+    said.says("none of the age keys at hand")
         .says(RECIPIENT)
-        .says("other.txt) (nothing there)");
-    said.says("set age_key_file").says("(rule talconfig)");
+        .says("age_key_file (./age.key)")
+        .says("SOPS_AGE_KEY")
+        .says("set age_key_file")
+        .says("(rule talconfig)");
+    stage.replace("main.tf", "/age.key\"", "/other.key\"");
+    stage.plan().await.failed().says("other.key) (nothing there)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_may_give_the_key_and_is_left_alone_where_another_key_fits() {
+    let Some(stage) = stage().await else { return };
+    stage.write("give key.sh", "echo given >>given.log\ncat age.key\n");
+    let command = ("SOPS_AGE_KEY_CMD", "sh 'give key.sh'");
+    stage.run_with(&["plan", "-no-color"], &[command]).await.ok();
+    assert_eq!(stage.read("given.log"), "", "the command was run though a file had the key");
+
+    stage.replace("main.tf", KEY_FILE, "");
+    stage.plan().await.failed().says("none of the age keys at hand");
+    stage.run_with(&["plan", "-no-color"], &[command]).await.ok().says("+ config_hash = \"");
+    assert!(stage.read("given.log").contains("given"), "the command was not run");
+
+    let broken = ("SOPS_AGE_KEY_CMD", "sh -c 'exit 3'");
+    stage.run_with(&["plan", "-no-color"], &[broken]).await.failed().says("SOPS_AGE_KEY_CMD").says("exit status: 3");
 }

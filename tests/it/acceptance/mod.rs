@@ -3,6 +3,9 @@
 mod create;
 mod doors;
 mod doors_cloud;
+mod doors_ephemeral;
+mod doors_secrets;
+mod examples;
 mod life;
 mod life_destroy;
 mod life_import;
@@ -11,3 +14,4 @@ mod life_status;
 mod mistakes;
 mod resume;
 mod stage;
+mod stand_in;

@@ -75,14 +75,17 @@ impl Stage {
         let stage = Self { world, node, folder, cli };
         stage.write("cli.tfrc", &cli_configuration());
         stage.write("cloudbox2.yaml", CONFIG);
-        stage.write("main.tf", include_str!("../../../demo/main.tf"));
+        stage.write("main.tf", include_str!("main.tf"));
         stage.replace("main.tf", "\"v1.12.2\"", &format!("{talos:?}"));
         stage.describe();
         Some(stage)
     }
 
+    /// Writes a file of the configuration, with the folders that it lies in.
     pub fn write(&self, name: &str, text: &str) {
-        fs::write(self.folder.path().join(name), text).expect("the folder is writable");
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("the folder is writable");
+        fs::write(path, text).expect("the folder is writable");
     }
 
     pub fn read(&self, name: &str) -> String {
@@ -99,7 +102,6 @@ impl Stage {
     /// Writes what the simulator's example would write about itself.
     fn describe(&self) {
         let folder = self.folder.path();
-        fs::create_dir(folder.join("simulator")).expect("the folder is writable");
         let host = self.node.host().to_string();
         let at = |name: &str| folder.join("simulator").join(name).display().to_string();
         self.write(
@@ -133,7 +135,14 @@ impl Stage {
 
     /// Runs the CLI and waits for its end.
     pub async fn run(&self, arguments: &[&str]) -> Said {
-        let output = tokio::time::timeout(COMMAND, self.command(arguments).output())
+        self.run_with(arguments, &[]).await
+    }
+
+    /// As [`Stage::run`], with more variables in the environment.
+    pub async fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Said {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let output = tokio::time::timeout(COMMAND, command.output())
             .await
             .unwrap_or_else(|_| panic!("{arguments:?} did not end"))
             .expect("the CLI can be started");
@@ -198,6 +207,24 @@ impl Stage {
             }
         }
         reached
+    }
+}
+
+/// What of the guide's files may be nowhere: of talsecret.yaml, of the env file, and of age keys.
+const CANARIES: [&str; 6] = [
+    "sfvb1a.5iakl9guujud3xjq",
+    "qmhd2a.tmbn1g1glrf2p3rd",
+    "ZYvI18NcDUPprCE",
+    "tskey-auth-",
+    "CANARY",
+    "AGE-SECRET-KEY",
+];
+
+/// Fails if a secret of the guide's files is in a text.
+pub fn holds_no_canary(what: &str, text: &str) {
+    assert!(!text.is_empty(), "{what} is empty");
+    for canary in CANARIES {
+        assert!(!text.contains(canary), "{canary} is in {what}");
     }
 }
 

@@ -1,0 +1,32 @@
+//! The judgement of an image.
+
+use super::*;
+
+const SCHEMATIC: &str = "customization:\n  systemExtensions:\n    officialExtensions:\n      - siderolabs/tailscale\n";
+
+fn image() -> Value {
+    Value::object([("talos_version", "v1.12.2".into()), ("schematic", SCHEMATIC.into())])
+}
+
+#[test]
+fn each_mistake_is_named_by_its_rule_and_attribute() {
+    let cases: [(&str, &str, &str, Value); 6] = [
+        ("talos-too-old", "talos_version", "talos_version", "v1.11.6".into()),
+        ("image-syntax", "talos_version", "talos_version", "newest".into()),
+        ("image-syntax", "sha256", "sha256", "0123".into()),
+        ("factory-url", "image_factory_url", "image_factory_url", "ftp://factory.talos.dev".into()),
+        ("schematic-and-kernel-args", "extra_kernel_args", "extra_kernel_args", Value::list(["console=ttyS0"])),
+        ("schematic-syntax", "schematic", "schematic", "customisation: {}\n".into()),
+    ];
+    for (rule, attribute, changed, value) in cases {
+        let parsed = parse(&image().with(changed, value), &Given::Absent);
+        let hit = parsed.findings.iter().any(|found| found.rule == rule && found.attribute == attribute);
+        assert!(hit && parsed.image.is_none(), "{rule} at {attribute} was not found, but {:?}", parsed.findings);
+    }
+}
+
+#[test]
+fn a_correct_image_is_blamed_for_nothing() {
+    let parsed = parse(&image(), &Given::Absent);
+    assert!(parsed.findings.is_empty() && parsed.image.is_some(), "{:?}", parsed.findings);
+}
