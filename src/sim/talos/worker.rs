@@ -152,7 +152,9 @@ fn node_object(machine: &Machine, config: &Config, name: String) -> NodeObject {
         provider_id,
         internal_ip: node_ip(machine, config),
         unschedulable: false,
+        cordoned_by: String::new(),
         ready: false,
+        silent: false,
         labels: [
             ("kubernetes.io/hostname", name.as_str()),
             (arch, &machine.hardware.arch),
@@ -197,4 +199,20 @@ async fn turn_ready(machine: &Machine, name: &str, boot_id: Option<String>) {
     });
     machine.note(Event::NodeObject { change: "Ready".to_owned() });
     machine.change(|_| ());
+    report(machine, name, &boot).await;
+}
+
+/// Posts the node's status as long as packets get to the control plane. The node controller gives a kubelet that is not
+/// heard of up after 40 s; here at once.
+async fn report(machine: &Machine, name: &str, boot_id: &str) {
+    let cluster = &machine.world.cluster;
+    let mut home = cluster.watch();
+    while home.changed().await.is_ok() {
+        let routed = machine.boot(|boot| (boot.id == boot_id).then(|| extension::has_route(boot, cluster)));
+        let Some(Some(routed)) = routed else { return };
+        if cluster.node(name).is_some_and(|node| node.boot_id == boot_id && node.silent == routed) {
+            cluster.change(name, |node| (node.silent, node.ready, node.version) = (!routed, routed, node.version + 1));
+            machine.change(|_| ());
+        }
+    }
 }
