@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use crate::client::kubernetes::{Cluster, DrainOptions, KubernetesError};
+use crate::client::kubernetes::{Cluster, DrainOptions, KubernetesError, NodeState};
 use crate::provision::error::Cause;
 use crate::provision::journal::Event;
 use crate::provision::wait::{Limits, bounded};
@@ -76,7 +76,10 @@ pub async fn around<T>(
 async fn lift_leftover(kubeconfig: &Secret<String>, node: &str, limits: &Limits) -> Result<(), Cause> {
     let asked = async {
         let cluster = Cluster::from_kubeconfig(kubeconfig).await?;
-        let left = cluster.node(node).await?.is_some_and(|found| found.cordoned_by_us);
+        let left = match cluster.node(node).await? {
+            Some(found) => ours(&cluster, node, &found).await? && found.unschedulable,
+            None => false,
+        };
         Ok::<_, KubernetesError>(left.then_some(cluster))
     };
     match asked.await {
@@ -91,6 +94,15 @@ async fn lift_leftover(kubeconfig: &Secret<String>, node: &str, limits: &Limits)
     }
 }
 
+/// Whether an uncordon would be ours to do. A mark beside a cordon of somebody else, or beside none, is from a run that was
+/// cut off long ago: it is taken off, so that nobody is told of it for ever.
+async fn ours(cluster: &Cluster, node: &str, found: &NodeState) -> Result<bool, KubernetesError> {
+    if found.marked && !found.cordoned_by_us {
+        cluster.unmark(node).await?;
+    }
+    Ok(!found.unschedulable || found.cordoned_by_us)
+}
+
 /// A node whose pods are to leave.
 pub struct Cordon<'a> {
     cluster: &'a Cluster,
@@ -100,10 +112,10 @@ pub struct Cordon<'a> {
 }
 
 impl<'a> Cordon<'a> {
-    /// Looks at the node; `None` when Kubernetes does not know it. Nothing is changed yet.
+    /// Looks at the node; `None` when Kubernetes does not know it. It is not cordoned yet.
     pub async fn of(cluster: &'a Cluster, node: &'a str) -> Result<Option<Self>, KubernetesError> {
-        let found = cluster.node(node).await?;
-        Ok(found.map(|found| Self { cluster, node, ours: !found.unschedulable || found.cordoned_by_us }))
+        let Some(found) = cluster.node(node).await? else { return Ok(None) };
+        Ok(Some(Self { cluster, node, ours: ours(cluster, node, &found).await? }))
     }
 
     /// Cordons and drains.

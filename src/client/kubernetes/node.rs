@@ -29,6 +29,8 @@ pub struct NodeState {
     pub unschedulable: bool,
     /// The cordon is this provider's own: the node carries [`CORDON_MARK`], and nobody else has cordoned it since.
     pub cordoned_by_us: bool,
+    /// It carries [`CORDON_MARK`], whoever cordoned it, if anybody.
+    pub marked: bool,
     /// `v1.35.0`.
     pub kubelet_version: String,
     /// `Talos (v1.12.2)`.
@@ -98,6 +100,15 @@ impl Cluster {
         self.set_unschedulable(name, None).await
     }
 
+    /// Takes a mark off that means nothing any more, and leaves all else as it is.
+    ///
+    /// # Errors
+    /// `NotFound` without such a node; else as any call.
+    pub async fn unmark(&self, name: &str) -> Result<(), KubernetesError> {
+        let patch = json!({ "metadata": { "annotations": { CORDON_MARK: null } } });
+        self.patch(&format!("taking the mark off node {name}"), name, patch).await
+    }
+
     /// Removes a node from the cluster; false when there was none.
     ///
     /// # Errors
@@ -114,13 +125,17 @@ impl Cluster {
 
     async fn set_unschedulable(&self, name: &str, why: Option<&str>) -> Result<(), KubernetesError> {
         let action = format!("{} node {name}", if why.is_some() { "cordoning" } else { "uncordoning" });
-        let patch = Patch::Merge(json!({
+        let patch = json!({
             "metadata": { "annotations": { CORDON_MARK: why } },
             "spec": { "unschedulable": why.is_some() },
-        }));
+        });
+        self.patch(&action, name, patch).await
+    }
+
+    async fn patch(&self, action: &str, name: &str, patch: serde_json::Value) -> Result<(), KubernetesError> {
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let nodes = self.nodes_api();
-        self.call(&action, nodes.patch(name, &params, &patch)).await.map(|_| ())
+        self.call(action, nodes.patch(name, &params, &Patch::Merge(patch))).await.map(|_| ())
     }
 
     fn nodes_api(&self) -> Api<core::Node> {
@@ -154,6 +169,7 @@ impl From<core::Node> for NodeState {
             not_ready_because: ready.filter(|_| !is_ready).map(because),
             unschedulable,
             cordoned_by_us: unschedulable && marked && !others,
+            marked,
             provider_id: spec.provider_id.filter(|id| !id.is_empty()),
             kubelet_version: info.kubelet_version,
             os_image: info.os_image,

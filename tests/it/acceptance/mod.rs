@@ -4,6 +4,8 @@ mod create;
 mod doors;
 mod doors_cloud;
 mod life;
+mod life_cordon;
+mod life_credentials;
 mod life_destroy;
 mod life_import;
 mod life_read;
