@@ -87,12 +87,19 @@ fn ask_trustd(machine: &Machine) -> Result<Serving, String> {
 
 /// Starts the kubelet; its Node appears when the control plane is reached with the right token and authority.
 async fn kubelet(machine: &Arc<Machine>) {
-    machine
-        .until(|state| {
+    let cluster = &machine.world.cluster;
+    let mut home = cluster.watch();
+    loop {
+        home.mark_unchanged();
+        let ready = machine.until(|state| {
             let boot = state.boot.as_ref()?;
-            (boot.runs("cri") && extension::has_route(boot, &machine.world.cluster)).then_some(())
-        })
-        .await;
+            (boot.runs("cri") && extension::has_route(boot, cluster)).then_some(())
+        });
+        tokio::select! {
+            () = ready => break,
+            changed = home.changed() => if changed.is_err() { return },
+        }
+    }
     machine.take(machine.world.timings.kubelet).await;
     let Some(config) = machine.boot(|boot| boot.config.clone()).flatten() else { return };
     if let Err(reason) = may_register(machine, &config) {
