@@ -148,7 +148,11 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
     let mut phases = sequence(matches!(job.spec.flash, Flash::Ssh(_)), job.spec.activation);
     let mut transcript = Transcript::of(&phases).told_to(&job.limits.journal);
     let first = phases[0];
-    let mut seen = observe::first(job).await.map_err(|cause| fail(job, first, cause, &transcript))?;
+    let mut seen = match observe::first(job).await {
+        Ok(seen) => seen,
+        // A worker that an earlier run handed over to, and that never opened its API, looks like this.
+        Err(cause) => return Err(diagnosed(job, fail(job, first, cause, &transcript)).await),
+    };
     tracing::info!(endpoint = %job.spec.endpoint, %seen, "machine found");
     let mut facts = None;
     let mut image = None;
@@ -230,7 +234,7 @@ fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<F
     })
 }
 
-/// A failure of a node that should be one of the cluster, with what can be found out about it.
+/// A failure of a node that should be one of the cluster, or at least answer, with what can be found out about it.
 async fn diagnosed(job: &Job, mut failure: Box<Failure>) -> Box<Failure> {
     if !matches!(failure.cause, Cause::TimedOut { .. }) {
         return failure;

@@ -135,13 +135,13 @@ async fn a_join_that_fails_is_diagnosed() {
     // With no route to the control plane there is no API to ask.
     let Some(stage) = flashed("v1.13.9").await else { return };
     stage.world.switch(|switches| switches.routes_advertised = false);
-    add(&stage, "join = { timeout = \"10s\" }");
+    add(&stage, "join = { timeout = \"10s\" }\n  timeouts = { create = \"20s\" }");
     let said = stage.apply().await.failed().says("Failed in Phase Join").says("no API yet").says("rule no-api");
     said.says("Kubernetes does not know the node").says("--accept-routes is missing");
     // Where only trustd is out of reach, Kubernetes tells that the rest of the way is open.
     stage.world.switch(|switches| (switches.routes_advertised, switches.trustd_reachable) = (true, false));
     kubernetes_says(&stage, |node| node.ready).await;
-    let said = stage.apply().await.failed().says("Failed in Phase Join").says("rule no-api");
+    let said = stage.apply().await.failed().says("Failed in Phase Boot").says("rule no-api");
     said.says("though its kubelet reports").says("Kubernetes: the node is Ready").says("open port 50001");
 }
 
