@@ -1,23 +1,27 @@
-//! What the provider itself costs: start, plans, the create's own overhead, memory.
+//! What the provider itself costs: start, plans, the create's own overhead, memory, and a refresh of 200 nodes.
 //!
-//! `cargo bench --bench road`, with terraform or tofu on PATH. Absolute times are of this computer; the overhead and the
-//! memory are what to watch.
+//! `cargo bench --bench road`, with terraform or tofu on PATH; `-- refresh` for the 200 nodes only. Absolute times are of
+//! this computer; the overhead, the provider's processor time and the memory are what to watch. The simulator runs in this
+//! process, so that its own work is told apart from the provider's, though both share the processors.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use talosoci::sim::{NodeOptions, SimNode, World, WorldOptions};
+use talosoci::sim::{NodeOptions, SimNode, Start, World, WorldOptions};
 use talosoci::talos::secrets::SecretsBundle;
 use tempfile::TempDir;
 
 const CONFIG: &str = include_str!("../tests/golden/guide/expected-talhelper-3.1.16.yaml");
 const SECRETS: &str = include_str!("../tests/golden/guide/talsecret.yaml");
 const BINARY: &str = env!("CARGO_BIN_EXE_terraform-provider-talosoci");
+const TAILSCALE: &str =
+    "customization:\n    systemExtensions:\n        officialExtensions:\n            - siderolabs/tailscale\n";
 const ROUNDS: usize = 20;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -31,7 +35,64 @@ fn main() -> Outcome {
         say("plans and creates: skipped, neither terraform nor tofu was found");
         return Ok(());
     };
-    runtime.block_on(roads(&cli))
+    if !std::env::args().any(|argument| argument == "refresh") {
+        runtime.block_on(roads(&cli))?;
+    }
+    runtime.block_on(refreshes(&cli))
+}
+
+/// Nodes of the large configuration.
+const MANY: usize = 200;
+
+/// The goal for a refresh and empty plan of [`MANY`] nodes.
+const GOAL: &str = "under 5 s and 150 MiB";
+
+/// A refresh and an empty plan of many nodes that are there and well.
+async fn refreshes(cli: &Path) -> Outcome {
+    let secrets = SecretsBundle::parse(SECRETS)?;
+    let world = World::start_with(WorldOptions { secrets: Some(secrets), ..WorldOptions::default() }).await?;
+    let mut nodes = Vec::new();
+    for index in 0..MANY {
+        let name = format!("worker{index}");
+        let start = Start::Installed {
+            schematic: TAILSCALE.into(),
+            version: "v1.12.2".into(),
+            config: Some(CONFIG.replace("cloudbox2", &name)),
+        };
+        nodes.push(world.add_node(NodeOptions { name, start, ..NodeOptions::default() }).await?);
+    }
+    for node in &nodes {
+        if !node.wait_for_stage("running", Duration::from_secs(60)).await {
+            return Err(format!("{} does not run", node.name()).into());
+        }
+    }
+    let folder = TempDir::new()?;
+    describe(folder.path(), &world, &nodes)?;
+    fs::write(folder.path().join("main.tf"), installed(MANY))?;
+    // Nothing is done to them: they have joined, and are only proven.
+    let began = Instant::now();
+    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color"])?;
+    say(&format!("adopting {MANY} joined nodes      {:.2} s", began.elapsed().as_secs_f64()));
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        let (watch, own) = (Watch::start(), processor_time(Path::new("/proc/self")));
+        let began = Instant::now();
+        run(cli, folder.path(), &["plan", "-no-color", "-detailed-exitcode"])?;
+        let wall = began.elapsed();
+        let own = processor_time(Path::new("/proc/self")).saturating_sub(own);
+        rounds.push((wall, watch.end(), own));
+    }
+    rounds.sort_by_key(|(wall, ..)| *wall);
+    let (wall, cost, own) = rounds.swap_remove(rounds.len() / 2);
+    say(&format!(
+        "refresh and empty plan of {MANY} nodes: {:.2} s wall; processor: provider {:.2} s, simulator {:.2} s; peak memory of \
+         the provider {:.1} MiB (median of 3; goal {GOAL})",
+        wall.as_secs_f64(),
+        cost.processor.as_secs_f64(),
+        own.as_secs_f64(),
+        cost.peak_mib
+    ));
+    Ok(())
 }
 
 async fn roads(cli: &Path) -> Outcome {
@@ -39,7 +100,7 @@ async fn roads(cli: &Path) -> Outcome {
     let world = World::start_with(WorldOptions { secrets: Some(secrets), ..WorldOptions::default() }).await?;
     let node = world.add_node(NodeOptions::default()).await?;
     let folder = TempDir::new()?;
-    describe(folder.path(), &world, &node)?;
+    describe(folder.path(), &world, std::slice::from_ref(&node))?;
     fs::write(folder.path().join("main.tf"), configuration(1))?;
     let one = median(5, || plan(cli, folder.path()))?;
     say(&format!("plan of 1 node                 {:.2} s (median of 5)", one.as_secs_f64()));
@@ -58,7 +119,7 @@ async fn roads(cli: &Path) -> Outcome {
         told.as_secs_f64(),
         wall.saturating_sub(told).as_secs_f64()
     ));
-    say(&format!("peak memory of the provider    {:.1} MiB during the create (300 MiB image)", watch.peak_mib()));
+    say(&format!("peak memory of the provider    {:.1} MiB during the create (300 MiB image)", watch.end().peak_mib));
     let second = median(3, || plan(cli, folder.path()))?;
     say(&format!("refresh and empty plan, 1 node {:.2} s (median of 3)", second.as_secs_f64()));
     Ok(())
@@ -86,32 +147,36 @@ fn handshake() -> Result<f64, Box<dyn std::error::Error>> {
     Ok(times[times.len() / 2])
 }
 
-fn configuration(nodes: usize) -> String {
-    let address = "127.0.0.1";
-    format!(
-        r#"
-terraform {{
-  required_providers {{
-    talosoci = {{ source = "talosoci/talosoci" }}
-  }}
-}}
-locals {{
-  cloud   = jsondecode(file("${{path.module}}/simulator.json"))
+/// The provider and the image of all configurations.
+const HEAD: &str = r#"
+terraform {
+  required_providers {
+    talosoci = { source = "talosoci/talosoci" }
+  }
+}
+locals {
+  cloud   = jsondecode(file("${path.module}/simulator.json"))
   machine = local.cloud.nodes[0]
-}}
-provider "talosoci" {{
+}
+provider "talosoci" {
   image_factory_url = local.cloud.factory_url
   talosconfig       = file("talosconfig")
   kubeconfig        = file("kubeconfig")
-}}
-resource "talosoci_image" "worker" {{
+}
+resource "talosoci_image" "worker" {
   talos_version = "v1.12.2"
   extensions    = ["siderolabs/tailscale"]
-}}
+}
+"#;
+
+/// Nodes from a rescue shell.
+fn configuration(nodes: usize) -> String {
+    format!(
+        r#"{HEAD}
 resource "talosoci_node" "node" {{
   count      = {nodes}
   hostname   = "cloudbox2"
-  endpoint   = "{address}"
+  endpoint   = "127.0.0.1"
   talos_port = local.machine.talos_port
   image      = talosoci_image.worker
   flash = {{
@@ -129,14 +194,38 @@ resource "talosoci_node" "node" {{
     )
 }
 
-fn describe(folder: &Path, world: &World, node: &SimNode) -> Outcome {
+/// Nodes that have joined, each with a configuration of its own.
+fn installed(nodes: usize) -> String {
+    format!(
+        r#"{HEAD}
+resource "talosoci_node" "node" {{
+  count      = {nodes}
+  hostname   = local.cloud.nodes[count.index].name
+  endpoint   = "127.0.0.1"
+  talos_port = local.cloud.nodes[count.index].talos_port
+  image      = talosoci_image.worker
+  flash      = {{ method = "none" }}
+  activation = "none"
+
+  machine_configuration_wo = replace(file("cloudbox2.yaml"), "cloudbox2", local.cloud.nodes[count.index].name)
+}}
+"#
+    )
+}
+
+fn describe(folder: &Path, world: &World, nodes: &[SimNode]) -> Outcome {
+    let place = |node: &SimNode| {
+        serde_json::json!({
+            "name": node.name(), "talos_port": node.talos_port(), "ssh_port": node.ssh_port(), "host_key": node.host_key(),
+        })
+    };
     fs::write(folder.join("cloudbox2.yaml"), CONFIG)?;
     fs::write(folder.join("talosconfig"), world.talosconfig(vec![])?)?;
     fs::write(folder.join("kubeconfig"), world.kubeconfig()?)?;
     fs::write(folder.join("id_ed25519"), world.ssh_keys().private_openssh())?;
     let cloud = serde_json::json!({
         "factory_url": world.factory_url(),
-        "nodes": [{ "talos_port": node.talos_port(), "ssh_port": node.ssh_port(), "host_key": node.host_key() }],
+        "nodes": nodes.iter().map(place).collect::<Vec<_>>(),
     });
     fs::write(folder.join("simulator.json"), cloud.to_string())?;
     let binaries = Path::new(BINARY).parent().ok_or("the binary lies in no folder")?;
@@ -184,44 +273,66 @@ fn median(
     Ok(times[rounds / 2])
 }
 
-/// Looks for processes of our binary and remembers the largest resident set (`VmHWM`) of any.
+/// What the provider's processes cost.
+#[derive(Clone, Debug, Default)]
+struct Cost {
+    /// Largest resident set of any (`VmHWM`).
+    peak_mib: f64,
+    /// Of all together, as far as it was seen: looks are 20 ms apart.
+    processor: Duration,
+}
+
+/// Looks for processes of our binary again and again.
 struct Watch {
     done: Arc<AtomicBool>,
-    peak_kib: Arc<AtomicU64>,
+    looks: std::thread::JoinHandle<Cost>,
 }
 
 impl Watch {
     fn start() -> Self {
-        let watch = Self { done: Arc::default(), peak_kib: Arc::default() };
-        let (done, peak) = (Arc::clone(&watch.done), Arc::clone(&watch.peak_kib));
-        std::thread::spawn(move || {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(largest(), Ordering::Relaxed);
+        let done = Arc::new(AtomicBool::default());
+        let stop = Arc::clone(&done);
+        let looks = std::thread::spawn(move || {
+            let (mut peak, mut times) = (0, BTreeMap::new());
+            while !stop.load(Ordering::Relaxed) {
+                for process in ours() {
+                    peak = peak.max(peak_kib(&process));
+                    let time = processor_time(&process);
+                    let last = times.entry(process).or_insert(time);
+                    *last = time.max(*last);
+                }
                 std::thread::sleep(Duration::from_millis(20));
             }
+            Cost { peak_mib: f64::from(peak) / 1024.0, processor: times.values().sum() }
         });
-        watch
+        Self { done, looks }
     }
 
-    fn peak_mib(self) -> f64 {
+    fn end(self) -> Cost {
         self.done.store(true, Ordering::Relaxed);
-        self.peak_kib.load(Ordering::Relaxed) as f64 / 1024.0
+        self.looks.join().unwrap_or_default()
     }
 }
 
-fn largest() -> u64 {
-    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
-    let ours = |process: &Path| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == Path::new(BINARY));
-    processes
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| ours(path))
-        .filter_map(|path| fs::read_to_string(path.join("status")).ok())
-        .filter_map(|status| {
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
-        })
-        .max()
-        .unwrap_or(0)
+/// Processes of our binary, as folders of /proc.
+fn ours() -> Vec<PathBuf> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    let ours = |process: &PathBuf| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == Path::new(BINARY));
+    processes.filter_map(Result::ok).map(|entry| entry.path()).filter(ours).collect()
+}
+
+fn peak_kib(process: &Path) -> u32 {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// User and system time of a process: fields 14 and 15 of proc(5)'s stat, in hundredths of a second.
+fn processor_time(process: &Path) -> Duration {
+    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>()).unwrap_or_default();
+    let ticks = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum::<u64>();
+    Duration::from_millis(ticks * 10)
 }
 
 fn cli() -> Option<PathBuf> {

@@ -2,6 +2,9 @@
 //!
 //! The layers, ground up; each may use only what stands before it (`tests/it/layers.rs` checks it).
 
+/// 0. How an error is told.
+mod causes;
+
 /// 1. Generated messages, nothing else.
 pub mod wire;
 

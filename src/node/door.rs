@@ -1,7 +1,5 @@
 //! The ways in which a configuration is given: as text, by talconfig.yaml, or as attributes. Exactly one is open.
 
-use std::error::Error as StdError;
-
 use crate::node::checks::Open;
 use crate::node::draft::{Draft, ImageDraft, Talconfig};
 use crate::node::finding::Findings;
@@ -138,7 +136,7 @@ fn talconfig(given: &Given<Talconfig>, place: Place, findings: &mut Findings) ->
                 true => "correct the file".to_owned(),
                 false => hints.join("; "),
             };
-            findings.error("talconfig", place.whole(), chain(error.as_ref()), remedy);
+            findings.error("talconfig", place.whole(), crate::causes::chain(error.as_ref()), remedy);
             (Given::Absent, Defaults::default())
         }
         Given::Unknown => (Given::Unknown, unknown()),
@@ -183,14 +181,4 @@ pub(super) fn named(config: &Given<MachineConfig>) -> Given<String> {
         Given::Unknown => Given::Unknown,
         Given::Absent => Given::Absent,
     }
-}
-
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
 }

@@ -1,22 +1,25 @@
 //! Letting a node go: out of Kubernetes, and back to maintenance mode if the user wants it. The flashed image and META
 //! stay: wiping the whole disk would leave a machine that does not boot.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::client::kubernetes::{Cluster, KubernetesError};
 use crate::client::talos::{Address, Answer, Candidate, Node, ResetOptions, TalosError, Trust, detect};
-use crate::provision::drain;
+use crate::provision::drain::Cordon;
 use crate::provision::error::chain;
-use crate::provision::journal::Journal;
+use crate::provision::journal::{Event, Journal};
 use crate::provision::observe::HANDSHAKE;
-use crate::provision::wait::{Ended, Limits, Look, until};
+use crate::provision::wait::{Ended, Limits, Look, bounded, until};
 use crate::talos::secret::Secret;
 use crate::talos::talosconfig::ClientCredentials;
 
 /// Limit for the whole destroy when the user sets none.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+const STOPPED: &str = "stopped on request";
 
 /// What the user wants to happen to the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,9 +64,9 @@ pub struct Left {
 }
 
 impl Departure {
-    /// Deadline and stop signal of a destroy.
-    pub fn limits(timeout: Duration, stop: CancellationToken) -> Limits {
-        Limits { deadline: tokio::time::Instant::now() + timeout, stop, journal: Journal::default() }
+    /// Deadline and stop signal of a destroy of `node`, told in the journal at `place`.
+    pub fn limits(timeout: Duration, stop: CancellationToken, place: Option<&Path>, node: &str) -> Limits {
+        Limits { deadline: tokio::time::Instant::now() + timeout, stop, journal: Journal::open(place, node) }
     }
 }
 
@@ -71,44 +74,57 @@ impl Departure {
 pub async fn run(departure: &Departure) -> Vec<Left> {
     let mut left = Vec::new();
     let wishes = departure.wishes;
-    if wishes.remove_kubernetes_node || (wishes.reset && departure.kubeconfig.is_some()) {
-        match kubernetes(departure).await {
-            Ok(()) => {}
-            Err(why) => left.push(Left { what: "the Kubernetes node was not drained, or not removed", why }),
+    let journal = &departure.limits.journal;
+    let mut note = |what: &'static str, done: Result<(), String>| match done {
+        Ok(()) => journal.note(Event::Done, ""),
+        Err(why) => {
+            journal.note(Event::Failed, &format!("{what}: {why}"));
+            left.push(Left { what, why });
         }
+    };
+    if wishes.remove_kubernetes_node || (wishes.reset && departure.kubeconfig.is_some()) {
+        journal.enter("leave");
+        note("the Kubernetes node was not drained, or not removed", kubernetes(departure).await);
     }
-    if wishes.reset
-        && let Err(why) = reset(departure).await
-    {
-        left.push(Left { what: "the machine was not reset", why });
+    if wishes.reset {
+        journal.enter("reset");
+        note("the machine was not reset", reset(departure).await);
+    }
+    if left.is_empty() {
+        journal.note(Event::Finished, "");
     }
     left
 }
 
 async fn kubernetes(departure: &Departure) -> Result<(), String> {
     let kubeconfig = departure.kubeconfig.as_ref().ok_or("there is no kubeconfig")?;
-    let name = &departure.node_name;
+    let (name, limits) = (&departure.node_name, &departure.limits);
+    let failed = |error: KubernetesError| chain(&error);
+    let cluster = Cluster::from_kubeconfig(kubeconfig).await.map_err(failed)?;
+    let Some(cordon) = Cordon::of(&cluster, name).await.map_err(failed)? else { return Ok(()) };
     let work = async {
-        let cluster = Cluster::from_kubeconfig(kubeconfig).await?;
-        if cluster.node(name).await?.is_none() {
-            return Ok(());
-        }
-        let drained = if departure.drain { drain::empty(&cluster, name, &departure.limits).await } else { Ok(()) };
+        let drained = if departure.drain { cordon.empty(limits).await } else { Ok(()) };
         if departure.wishes.remove_kubernetes_node {
             cluster.delete_node(name).await?;
         }
         drained
     };
-    tokio::select! {
-        () = departure.limits.stop.cancelled() => Err("stopped on request".to_owned()),
-        done = tokio::time::timeout_at(departure.limits.deadline, work) => match done {
-            Ok(done) => done.map_err(|error: KubernetesError| chain(&error)),
-            Err(_) => Err("the time for the destroy was over".to_owned()),
-        },
+    match bounded(limits, work).await {
+        Ok(()) => Ok(()),
+        Err(Ended::Failed(error)) => Err(chain(&error)),
+        Err(Ended::TimedOut { .. }) => Err("the time for the destroy was over".to_owned()),
+        // The node stays, so its pods may come back.
+        Err(Ended::Stopped { .. }) => Err(match cordon.lift(limits).await {
+            Ok(()) => STOPPED.to_owned(),
+            Err(error) => format!("{STOPPED}, and the node is still cordoned: {}", chain(&error)),
+        }),
     }
 }
 
 async fn reset(departure: &Departure) -> Result<(), String> {
+    if departure.limits.stop.is_cancelled() {
+        return Err(STOPPED.to_owned());
+    }
     let credentials = departure.credentials.as_ref().ok_or("there are no credentials of its cluster")?;
     let node = Node::connect(&departure.address, &Trust::Mutual(credentials.clone()), HANDSHAKE)
         .await

@@ -2,6 +2,13 @@
 //! Pure, so that every rule is a table row in a test.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub use route::Route;
+use words::{Place, WORDS};
+
+mod route;
+mod words;
 
 /// What was found. Everything that could not be asked is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,10 +27,27 @@ pub struct Evidence {
     pub logs: BTreeMap<String, Vec<String>>,
     /// Addresses of the node, without prefix length.
     pub addresses: Vec<String>,
+    /// Routes of the node.
+    pub routes: Vec<Route>,
+    /// Address of the control plane, where the configuration names one.
+    pub control_plane: Option<IpAddr>,
     /// Whether the clock follows a time server.
     pub clock_synced: Option<bool>,
     /// What Kubernetes says of the node.
     pub kubernetes: Option<KubernetesSeen>,
+}
+
+impl Evidence {
+    /// Whether Kubernetes hears nothing of the node, or its kubelet is not well: reasons to look at the way there.
+    fn is_cut_off(&self) -> bool {
+        let unheard = match &self.kubernetes {
+            Some(KubernetesSeen::NotReady(reason)) => is_lost(reason),
+            Some(KubernetesSeen::Unregistered) => true,
+            Some(KubernetesSeen::Ready) => return false,
+            Some(KubernetesSeen::Unasked(_)) | None => false,
+        };
+        unheard || self.services.iter().any(|service| service.id == "kubelet" && !service.is_up())
+    }
 }
 
 /// What answers at the address.
@@ -115,17 +139,16 @@ pub struct Diagnosis {
     pub remedy: String,
 }
 
-/// Applies all rules; the likeliest causes come first. Nothing is found on a healthy node.
+/// Applies all rules; the likeliest causes come first, and what answers at the address before all else. Nothing is found on
+/// a healthy node.
 pub fn diagnose(evidence: &Evidence) -> Vec<Diagnosis> {
-    let mut found: Vec<Diagnosis> = WORDS.iter().filter_map(|rule| rule.applies(evidence)).collect();
+    let mut found: Vec<Diagnosis> = address(evidence).into_iter().collect();
+    found.extend(WORDS.iter().filter_map(|rule| rule.applies(evidence)));
     found.extend(clock(evidence));
     found.extend(extensions(evidence, &found));
+    routes(evidence, &mut found);
     found.extend(kubelet(evidence, &found));
-    found.extend(kubernetes(evidence));
-    found.extend(address(evidence));
-    if matches!(evidence.answer, Answer::Closed(_) | Answer::Silent(_)) && found.is_empty() {
-        found.push(no_api(evidence));
-    }
+    found.extend(kubernetes(evidence, &found));
     found
 }
 
@@ -144,157 +167,21 @@ pub fn findings(dmesg: &[String]) -> Vec<String> {
     lines
 }
 
-/// Where a rule looks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Dmesg,
-    Log(&'static str),
-}
-
-/// A cause that shows in words: each group of alternatives must be in the line.
-struct Words {
-    rule: &'static str,
-    place: Place,
-    words: &'static [&'static [&'static str]],
-    cause: &'static str,
-    remedy: &'static str,
-}
-
-impl Words {
-    fn matches(&self, line: &str) -> bool {
-        self.words.iter().all(|any| any.iter().any(|word| line.contains(word)))
-    }
-
-    /// A complaint of a service that is well by now is old.
-    fn applies(&self, evidence: &Evidence) -> Option<Diagnosis> {
-        let lines = match self.place {
-            Place::Dmesg if evidence.answer == Answer::Node && self.rule.starts_with("trustd") => return None,
-            Place::Dmesg => &evidence.dmesg,
-            Place::Log(service) => {
-                let up = evidence.services.iter().any(|seen| seen.id == service && seen.is_up());
-                let recovered = |line: &String| line.contains("Startup complete") || line.contains("Running state");
-                let lines = evidence.logs.get(service)?;
-                if up && lines.iter().rposition(recovered) > lines.iter().rposition(|line| self.matches(line)) {
-                    return None;
-                }
-                lines
-            }
-        };
-        let line = lines.iter().rev().find(|line| self.matches(line))?;
-        Some(Diagnosis {
-            rule: self.rule,
-            cause: self.cause.to_owned(),
-            evidence: vec![match self.place {
-                Place::Dmesg => format!("dmesg: {}", shown(line)),
-                Place::Log(service) => format!("log of {service}: {}", shown(line)),
-            }],
-            remedy: self.remedy.to_owned(),
-        })
-    }
-}
-
-const TAILSCALE: Place = Place::Log("ext-tailscale");
-
-/// The words are those of tailscale 1.9x (ipn/ipnlocal, control/controlclient), of Talos v1.12.2 pkg/grpc/gen and of Go's
-/// crypto/x509.
-const WORDS: &[Words] = &[
-    Words {
-        rule: "tailscale-auth-key",
-        place: TAILSCALE,
-        words: &[&["invalid key", "API key does not exist", "key has expired", "key expired", "API key kSIM"]],
-        cause: "Tailscale does not take the auth key: it is expired, used up, revoked or mistyped",
-        remedy: "make a new reusable key in the Tailscale admin console, put it into TS_AUTHKEY of the ExtensionServiceConfig and \
-                 apply; a node with no API of its own must be reset or flashed anew to get it",
-    },
-    Words {
-        rule: "tailscale-tag",
-        place: TAILSCALE,
-        words: &[&["requested tags"], &["not permitted", "invalid"]],
-        cause: "Tailscale does not permit the tags that the node asks for",
-        remedy: "make the key's owner a tagOwner of the tags in the tailnet policy, or drop --advertise-tags from TS_EXTRA_ARGS",
-    },
-    Words {
-        rule: "user-data",
-        place: Place::Dmesg,
-        words: &[&["failed to load config via platform oracle", "failed to load config via platform"]],
-        cause: "Talos takes the instance's user_data for its machine configuration, cannot read it, and waits for ever",
-        remedy: "create the instance anew without cloud-init user_data",
-    },
-    Words {
-        rule: "trustd-unknown-authority",
-        place: Place::Dmesg,
-        words: &[&["API server CSR", "trustd"], &["certificate signed by unknown authority"]],
-        cause: "the control plane's certificate is not of the authority in machine.ca of the configuration",
-        remedy: "use machine.ca of the cluster that cluster.controlPlane.endpoint leads to",
-    },
-    Words {
-        rule: "trustd-name",
-        place: Place::Dmesg,
-        words: &[&["API server CSR", "trustd"], &["certificate is valid for", "doesn't contain any IP SANs"]],
-        cause: "the control plane's certificate does not name the address that the worker dials",
-        remedy: "add the host of cluster.controlPlane.endpoint to machine.certSANs of the control planes",
-    },
-    Words {
-        rule: "trustd-token",
-        place: Place::Dmesg,
-        words: &[&["API server CSR", "trustd"], &["Unauthenticated"]],
-        cause: "trustd refuses machine.token",
-        remedy: "use machine.token of the cluster that the node joins",
-    },
-    Words {
-        rule: "trustd-clock",
-        place: Place::Dmesg,
-        words: &[&["certificate has expired or is not yet valid"]],
-        cause: "the clocks of the node and of the control plane disagree",
-        remedy: "give the node a time server that it can reach: 169.254.169.254 in Oracle Cloud, with a route to 169.254.0.0/16",
-    },
-    Words {
-        rule: "trustd-refused",
-        place: Place::Dmesg,
-        words: &[&["API server CSR", "trustd"], &["connection refused"]],
-        cause: "the control plane answers, but nothing listens on port 50001 (trustd)",
-        remedy: "let the load balancer in front of the control planes forward port 50001 as well as 6443",
-    },
-    Words {
-        rule: "trustd-unreachable",
-        place: Place::Dmesg,
-        words: &[
-            &["API server CSR", "trustd", "50001"],
-            &["i/o timeout", "no route to host", "network is unreachable", "deadline exceeded"],
-        ],
-        cause: "there is no route to the control plane: packets to trustd (port 50001) get no answer",
-        remedy: "approve the subnet router's routes in the Tailscale admin console, put --accept-routes into TS_EXTRA_ARGS, and let \
-                 port 50001 through",
-    },
-    Words {
-        rule: "kubelet-token",
-        place: Place::Log("kubelet"),
-        words: &[&["Unauthorized"], &["bootstrap", "certificate signing request"]],
-        cause: "Kubernetes refuses the bootstrap token of the kubelet",
-        remedy: "use cluster.token of the cluster that the node joins",
-    },
-    Words {
-        rule: "kubelet-unknown-authority",
-        place: Place::Log("kubelet"),
-        words: &[&["certificate signed by unknown authority"]],
-        cause: "the Kubernetes API's certificate is not of the authority in cluster.ca of the configuration",
-        remedy: "use cluster.ca of the cluster that the node joins",
-    },
-];
+const TIME_SERVER: &str =
+    "give the node a time server that it can reach: 169.254.169.254 in Oracle Cloud, with a route to 169.254.0.0/16";
 
 fn clock(evidence: &Evidence) -> Option<Diagnosis> {
     let unmet = evidence.unmet.iter().find(|(name, _)| name == "time");
-    let shows = match (&evidence.answer, evidence.clock_synced, unmet) {
-        (Answer::WrongTime(why), _, _) => why.clone(),
-        (_, _, Some((_, reason))) => reason.clone(),
-        (_, Some(false), _) => "the clock does not follow a time server".to_owned(),
+    let shows = match (evidence.clock_synced, unmet) {
+        (_, Some((_, reason))) => reason.clone(),
+        (Some(false), _) => "the clock does not follow a time server".to_owned(),
         _ => return None,
     };
     Some(Diagnosis {
         rule: "clock",
         cause: "the node's clock is not in sync".into(),
         evidence: vec![shows],
-        remedy: "give the node a time server that it can reach: 169.254.169.254 in Oracle Cloud, with a route to 169.254.0.0/16".into(),
+        remedy: TIME_SERVER.into(),
     })
 }
 
@@ -331,9 +218,37 @@ fn extensions(evidence: &Evidence, before: &[Diagnosis]) -> Vec<Diagnosis> {
         .collect()
 }
 
+/// The route table says more where the control plane is known not to be reached.
+fn routes(evidence: &Evidence, found: &mut Vec<Diagnosis>) {
+    let Some(lines) = route::missing(evidence) else { return };
+    if let Some(known) = found.iter_mut().find(|known| known.rule == "trustd-unreachable") {
+        known.evidence.extend(lines);
+        return;
+    }
+    // A tailnet that the node is not in has no routes for it.
+    let outside = found.iter().any(|known| known.rule.starts_with("tailscale-") || known.cause.contains("tailscale"));
+    if outside || evidence.answer != Answer::Node || !evidence.is_cut_off() {
+        return;
+    }
+    let mut shows = lines;
+    shows.extend(kubernetes_line(evidence));
+    found.push(Diagnosis {
+        rule: "no-route",
+        cause: "there is no route to the control plane".into(),
+        evidence: shows,
+        remedy: "approve the subnet router's routes in the Tailscale admin console, and put --accept-routes into TS_EXTRA_ARGS"
+            .into(),
+    });
+}
+
+/// Rules of which the kubelet's trouble is only a consequence.
+fn explains_kubelet(found: &Diagnosis) -> bool {
+    found.rule == "no-route" || found.rule.starts_with("kubelet-") || found.rule.starts_with("trustd-")
+}
+
 fn kubelet(evidence: &Evidence, before: &[Diagnosis]) -> Option<Diagnosis> {
     let kubelet = evidence.services.iter().find(|service| service.id == "kubelet" && !service.is_up())?;
-    if before.iter().any(|found| found.rule.starts_with("kubelet-") || found.rule.starts_with("trustd-")) {
+    if before.iter().any(explains_kubelet) {
         return None;
     }
     Some(Diagnosis {
@@ -345,44 +260,86 @@ fn kubelet(evidence: &Evidence, before: &[Diagnosis]) -> Option<Diagnosis> {
     })
 }
 
-fn kubernetes(evidence: &Evidence) -> Option<Diagnosis> {
+/// What Kubernetes says counts where the node itself answers, or was not asked; else it is evidence at most.
+fn kubernetes(evidence: &Evidence, before: &[Diagnosis]) -> Option<Diagnosis> {
+    let told = |rule, cause: &str, shows: String, remedy: &str| {
+        Some(Diagnosis { rule, cause: cause.into(), evidence: vec![shows], remedy: remedy.into() })
+    };
+    let asked = matches!(evidence.answer, Answer::Node | Answer::NotAsked);
+    let shows = kubernetes_line(evidence).unwrap_or_default();
     match evidence.kubernetes.as_ref()? {
+        KubernetesSeen::Unasked(why) => told(
+            "kubernetes-unreachable",
+            "the Kubernetes API could not be asked from this computer",
+            shown(why),
+            "check the kubeconfig, and that its server can be reached from here",
+        ),
         KubernetesSeen::NotReady(reason)
-            if reason.to_lowercase().contains("cni") || reason.contains("network plugin") =>
+            if is_cni(reason) && (asked || matches!(evidence.answer, Answer::Closed(_))) =>
         {
-            Some(Diagnosis {
-                rule: "cni",
-                cause: "the network of Kubernetes (CNI) is not up on the node".into(),
-                evidence: vec![format!("Kubernetes: {}", shown(reason))],
-                remedy:
-                    "wait some minutes for its images; then look at the CNI's pod on the node, and at its tolerations"
-                        .into(),
-            })
+            told(
+                "cni",
+                "the network of Kubernetes (CNI) is not up on the node",
+                shows,
+                "wait some minutes for its images; then look at the CNI's pod on the node, and at its tolerations",
+            )
         }
-        KubernetesSeen::NotReady(reason) => Some(Diagnosis {
-            rule: "not-ready",
-            cause: "the Kubernetes node is not Ready".into(),
-            evidence: vec![format!("Kubernetes: {}", shown(reason))],
-            remedy: "look at the node's conditions: kubectl describe node".into(),
-        }),
-        KubernetesSeen::Unregistered if evidence.answer == Answer::Node => Some(Diagnosis {
-            rule: "not-registered",
-            cause: "the kubelet has not registered the node in Kubernetes".into(),
-            evidence: vec!["Kubernetes does not know the node".into()],
-            remedy: "look at the kubelet's log: talosctl logs kubelet".into(),
-        }),
-        KubernetesSeen::Unasked(why) => Some(Diagnosis {
-            rule: "kubernetes-unreachable",
-            cause: "the Kubernetes API could not be asked from this computer".into(),
-            evidence: vec![shown(why)],
-            remedy: "check the kubeconfig, and that its server can be reached from here".into(),
-        }),
+        _ if !asked || before.iter().any(explains_kubelet) => None,
+        KubernetesSeen::NotReady(reason) if is_lost(reason) => told(
+            "kubelet-lost",
+            "the kubelet stopped reporting to Kubernetes",
+            shows,
+            "see that the node reaches cluster.controlPlane.endpoint on port 6443, and look at the kubelet's log: talosctl logs kubelet",
+        ),
+        KubernetesSeen::NotReady(_) => told(
+            "not-ready",
+            "the Kubernetes node is not Ready",
+            shows,
+            "look at the node's conditions: kubectl describe node",
+        ),
+        KubernetesSeen::Unregistered if evidence.answer == Answer::Node => told(
+            "not-registered",
+            "the kubelet has not registered the node in Kubernetes",
+            shows,
+            "look at the kubelet's log: talosctl logs kubelet",
+        ),
         KubernetesSeen::Ready | KubernetesSeen::Unregistered => None,
     }
 }
 
+/// Reason and message that the kubelet gives while there is no CNI (Kubernetes pkg/kubelet, containerd and CRI-O).
+fn is_cni(reason: &str) -> bool {
+    ["NetworkPluginNotReady", "cni plugin not initialized", "cni config uninitialized", "network plugin is not ready"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
+/// What the node controller writes for a kubelet that is not heard of; then the last known conditions mean nothing.
+fn is_lost(reason: &str) -> bool {
+    ["NodeStatusUnknown", "NodeStatusNeverUpdated", "Kubelet stopped posting", "Kubelet never posted"]
+        .iter()
+        .any(|words| reason.contains(words))
+}
+
+fn kubernetes_line(evidence: &Evidence) -> Option<String> {
+    Some(match evidence.kubernetes.as_ref()? {
+        KubernetesSeen::Unregistered => "Kubernetes does not know the node".to_owned(),
+        KubernetesSeen::Ready => "Kubernetes: the node is Ready".to_owned(),
+        KubernetesSeen::NotReady(reason) => format!("Kubernetes: {}", shown(reason)),
+        KubernetesSeen::Unasked(_) => return None,
+    })
+}
+
 fn address(evidence: &Evidence) -> Option<Diagnosis> {
     let (rule, cause, shows, remedy) = match &evidence.answer {
+        Answer::NotAsked | Answer::Node => return None,
+        Answer::Closed(why) => return Some(no_api(evidence, why)),
+        Answer::Silent(why) => (
+            "silent",
+            "the machine does not answer: it is off, booting, or packets to it are dropped",
+            why.as_str(),
+            "check the instance's state and the security list, and its serial console",
+        ),
         Answer::Maintenance => (
             "maintenance",
             "the machine is in maintenance mode: it has no configuration",
@@ -407,38 +364,44 @@ fn address(evidence: &Evidence) -> Option<Diagnosis> {
             names.as_str(),
             "add the address to machine.certSANs of the worker configuration",
         ),
-        _ => return None,
+        Answer::WrongTime(why) => {
+            ("clock", "the clocks of the node and of this computer disagree", why.as_str(), TIME_SERVER)
+        }
+        Answer::Other(why) => (
+            "not-talos",
+            "what answers at the address is no Talos node that can be spoken to",
+            why.as_str(),
+            "check endpoint and talos_port",
+        ),
     };
-    Some(Diagnosis { rule, cause: cause.into(), evidence: vec![shown(shows)], remedy: remedy.into() })
+    let mut lines = vec![shown(shows)];
+    lines.extend(kubernetes_line(evidence).filter(|_| rule == "silent"));
+    Some(Diagnosis { rule, cause: cause.into(), evidence: lines, remedy: remedy.into() })
 }
 
 /// A worker opens its API only after trustd has signed its certificate, so that a closed port has many causes, and nothing
-/// on the node can be asked for them.
-fn no_api(evidence: &Evidence) -> Diagnosis {
-    let (Answer::Closed(why) | Answer::Silent(why)) = &evidence.answer else {
-        return Diagnosis { rule: "no-api", cause: String::new(), evidence: Vec::new(), remedy: String::new() };
+/// on the node can be asked for them. What Kubernetes says narrows them down.
+fn no_api(evidence: &Evidence, why: &str) -> Diagnosis {
+    let (cause, remedy) = match &evidence.kubernetes {
+        Some(KubernetesSeen::NotReady(reason)) if is_lost(reason) => (
+            "the machine has no API, and its kubelet does not report either: it is off, booting, or runs something else",
+            "check the instance's state, and its serial console",
+        ),
+        Some(KubernetesSeen::Ready | KubernetesSeen::NotReady(_)) => (
+            "the machine has no API yet though its kubelet reports: trustd of a control plane has not signed its certificate",
+            "the way to the control plane is open for port 6443: open port 50001 (trustd) as well; machine.token and machine.ca must \
+             be of this cluster, and the host of cluster.controlPlane.endpoint in machine.certSANs of the control planes",
+        ),
+        _ => (
+            "the machine is up but has no API yet: a worker opens it only after trustd of a control plane signed its certificate",
+            "look at the instance's serial console. Usual causes: the Tailscale auth key is expired or its tag not permitted; the \
+             subnet router's routes are not approved or --accept-routes is missing; port 50001 of the control plane is closed; \
+             machine.token or machine.ca are of another cluster; the clock is wrong; the instance still has cloud-init user_data",
+        ),
     };
     let mut shows = vec![shown(why)];
-    if let Some(KubernetesSeen::Unregistered) = evidence.kubernetes {
-        shows.push("Kubernetes does not know the node".into());
-    }
-    if matches!(evidence.answer, Answer::Silent(_)) {
-        return Diagnosis {
-            rule: "silent",
-            cause: "the machine does not answer: it is off, booting, or packets to it are dropped".into(),
-            evidence: shows,
-            remedy: "check the instance's state and the security list, and its serial console".into(),
-        };
-    }
-    Diagnosis {
-        rule: "no-api",
-        cause: "the machine is up but has no API yet: a worker opens it only after trustd of a control plane signed its certificate".into(),
-        evidence: shows,
-        remedy: "look at the instance's serial console. Usual causes: the Tailscale auth key is expired or its tag not permitted; the \
-                 subnet router's routes are not approved or --accept-routes is missing; port 50001 of the control plane is closed; \
-                 machine.token or machine.ca are of another cluster; the clock is wrong"
-            .into(),
-    }
+    shows.extend(kubernetes_line(evidence));
+    Diagnosis { rule: "no-api", cause: cause.into(), evidence: shows, remedy: remedy.into() }
 }
 
 fn service_line(service: &ServiceSeen) -> String {

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::causes::chain;
 use crate::client::cache::CacheError;
 use crate::client::factory::FactoryError;
 use crate::client::kubernetes::KubernetesError;
@@ -208,16 +209,4 @@ impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(&self.cause)
     }
-}
-
-/// An error and its sources, outermost first.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

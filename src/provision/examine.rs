@@ -1,13 +1,17 @@
 //! Looking at a node for what may be wrong: services, logs, kernel log, clock, and what Kubernetes says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::client::kubernetes::Cluster;
-use crate::client::talos::{self, Address, Candidate, LogSource, Node, Trust, detect};
-use crate::provision::diagnose::{Answer, Evidence, KubernetesSeen, ServiceSeen};
+use crate::client::talos::{self, Address, Candidate, ConfigSource, LogSource, Node, RouteStatus, Trust, detect};
+use crate::provision::diagnose::{Answer, Evidence, KubernetesSeen, Route, ServiceSeen};
 use crate::provision::error::chain;
 use crate::provision::facts::Facts;
+use crate::provision::refresh;
 use crate::talos::secret::Secret;
 use crate::talos::talosconfig::ClientCredentials;
 
@@ -85,8 +89,15 @@ fn answer(answer: talos::Answer<()>) -> Answer {
 
 /// Everything at once; each question may fail by itself.
 async fn ask(node: &Node, seen: &mut Seen) {
-    let (facts, status, services, dmesg, clock) =
-        tokio::join!(Facts::gather(node), node.machine_status(), node.services(), node.dmesg(), node.time_status(),);
+    let (facts, status, services, dmesg, clock, routes, config) = tokio::join!(
+        Facts::gather(node),
+        node.machine_status(),
+        node.services(),
+        node.dmesg(),
+        node.time_status(),
+        node.routes(),
+        node.machine_config(ConfigSource::Active),
+    );
     let evidence = &mut seen.evidence;
     if let Ok(facts) = facts {
         evidence.addresses.clone_from(&facts.addresses);
@@ -98,6 +109,8 @@ async fn ask(node: &Node, seen: &mut Seen) {
         evidence.stage = Some(status.stage.to_string());
     }
     evidence.clock_synced = clock.ok().flatten().map(|clock| clock.synced || clock.sync_disabled);
+    evidence.routes = routes.unwrap_or_default().into_iter().filter_map(route).collect();
+    evidence.control_plane = config.ok().flatten().and_then(|yaml| control_plane(&yaml));
     evidence.dmesg = dmesg.map(|text| lines(&text.text)).unwrap_or_default();
     evidence.services = services.unwrap_or_default().iter().map(service).collect();
     evidence.logs = logs(node, &evidence.services).await;
@@ -114,6 +127,18 @@ fn service(service: &talos::Service) -> ServiceSeen {
         },
         healthy,
     }
+}
+
+/// Only routes that lead somewhere; those of the table `local` are the node's own addresses.
+fn route(status: RouteStatus) -> Option<Route> {
+    let RouteStatus { destination, gateway, out_link_name, table, kind, .. } = status;
+    (kind == "unicast" && table != "local").then_some(Route { to: destination, via: gateway, link: out_link_name })
+}
+
+/// A name would be looked up by the node, not here.
+fn control_plane(yaml: &Secret<String>) -> Option<IpAddr> {
+    let endpoint = Url::parse(&refresh::parse(yaml)?.cluster_endpoint()?).ok()?;
+    endpoint.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
 async fn logs(node: &Node, services: &[ServiceSeen]) -> BTreeMap<String, Vec<String>> {

@@ -1,5 +1,6 @@
 //! What was learned from a node that answers to the credentials of its cluster.
 
+use crate::client::kubernetes::CORDON_MARK;
 use crate::client::talos::{Node, TalosError};
 
 /// Facts that the state keeps. Nothing in it is secret.
@@ -25,19 +26,22 @@ pub struct Facts {
     pub instance_id: Option<String>,
     /// Processor, such as `arm64`.
     pub architecture: String,
+    /// The Kubernetes node is cordoned, and carries our mark: a run is at work, or was cut off. As the node itself sees it.
+    pub cordoned_by_us: bool,
 }
 
 impl Facts {
     /// Asks the node.
     pub async fn gather(node: &Node) -> Result<Self, TalosError> {
         // One connection, all questions at once: a refresh of many nodes is made of round trips.
-        let (version, extensions, machine_uuid, hostname, addresses, cloud) = tokio::try_join!(
+        let (version, extensions, machine_uuid, hostname, addresses, cloud, cordoned) = tokio::try_join!(
             node.version(),
             node.extensions(),
             node.system_uuid(),
             node.hostname(),
             node.addresses(),
             node.platform_metadata(),
+            cordoned_by_us(node),
         )?;
         Ok(Self {
             talos_version: version.tag,
@@ -53,8 +57,16 @@ impl Facts {
             node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
             addresses: addresses.addresses.iter().map(|net| net.addr().to_string()).collect(),
             instance_id: cloud.map(|cloud| cloud.instance_id).filter(|id| !id.is_empty()),
+            cordoned_by_us: cordoned,
         })
     }
+}
+
+/// Talos watches its own Kubernetes node, so that no Kubernetes credentials are needed for this. Where it cannot be read,
+/// nothing is said.
+async fn cordoned_by_us(node: &Node) -> Result<bool, TalosError> {
+    let seen = node.node_status().await.ok().flatten();
+    Ok(seen.is_some_and(|seen| seen.unschedulable && seen.annotations.contains_key(CORDON_MARK)))
 }
 
 /// Name of the entry that the Image Factory adds to every image; its version is the schematic id

@@ -154,7 +154,8 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             // Else whoever watches would think that it goes on for ever.
             job.limits.journal.enter(first.name());
             transcript.end(first, Outcome::Failed, chain(&cause));
-            return Err(fail(job, first, cause, &transcript));
+            // A worker that an earlier run handed over to, and that never opened its API, looks like this.
+            return Err(diagnosed(job, fail(job, first, cause, &transcript)).await);
         }
     };
     tracing::info!(endpoint = %job.spec.endpoint, %seen, "machine found");
@@ -238,7 +239,7 @@ fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<F
     })
 }
 
-/// A failure of a node that should be one of the cluster, with what can be found out about it.
+/// A failure of a node that should be one of the cluster, or at least answer, with what can be found out about it.
 async fn diagnosed(job: &Job, mut failure: Box<Failure>) -> Box<Failure> {
     if !matches!(failure.cause, Cause::TimedOut { .. }) {
         return failure;

@@ -88,11 +88,6 @@ impl Transcript {
         });
         self.entries.splice(join..join, added);
     }
-
-    /// Phases that were done in this run.
-    pub fn ran(&self) -> Vec<Phase> {
-        self.entries.iter().filter(|entry| entry.outcome == Outcome::Done).map(|entry| entry.phase).collect()
-    }
 }
 
 impl fmt::Display for Transcript {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::client::talos::{self, ConfigSource, Node, RebootMode, TalosError, Trust};
 use crate::node::spec::ApplyMode;
+use crate::provision::drain::Pods;
 use crate::provision::error::{Cause, Failure, chain};
 use crate::provision::facts::Facts;
 use crate::provision::join::{self, Configuration};
@@ -69,7 +70,7 @@ async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> 
     let enter = |next: Phase| *phase.lock().unwrap_or_else(PoisonError::into_inner) = next;
     transcript.start(Phase::Upgrade);
     let needed = needed(job).await?;
-    let kubeconfig = job.spec.kubeconfig.as_ref().filter(|_| job.spec.drain && needed.reboots());
+    let pods = if job.spec.drain && needed.reboots() { Pods::Leave } else { Pods::Stay };
     let work = Box::pin(async {
         if needed.upgrade {
             transcript.end(Phase::Upgrade, Outcome::Done, upgraded(job).await?);
@@ -91,7 +92,7 @@ async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> 
         transcript.end(Phase::Join, Outcome::Done, format!("Talos {} as {}", facts.talos_version, facts.node_name));
         Ok(facts)
     });
-    drain::around(kubeconfig, job.node_name(), &job.limits, work).await
+    drain::around(job.spec.kubeconfig.as_ref(), job.node_name(), pods, &job.limits, work).await
 }
 
 /// What has to be done, as the node itself sees it.

@@ -1,7 +1,10 @@
 //! Injected faults: what breaks, where, and how often.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -96,7 +99,7 @@ struct Armed {
 
 /// All armed faults.
 #[derive(Debug, Clone, Default)]
-pub struct Faults(Arc<Mutex<Vec<Armed>>>);
+pub struct Faults(Arc<Mutex<Vec<Armed>>>, Arc<AtomicU64>);
 
 impl Faults {
     /// Arms a fault; without a node it strikes any node.
@@ -104,9 +107,15 @@ impl Faults {
         self.armed(|list| list.push(Armed { node: node.map(str::to_owned), fault, left: times }));
     }
 
-    /// Takes back all faults.
+    /// Takes back all faults, also those that struck and would last.
     pub fn clear(&self) {
         self.armed(Vec::clear);
+        self.1.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often all faults were taken back.
+    pub(super) fn cleared(&self) -> u64 {
+        self.1.load(Ordering::SeqCst)
     }
 
     /// Lets the first fault strike that `pick` recognises.

@@ -352,10 +352,9 @@ impl Driver {
 
     async fn fulfil(&self, wish: Wish) -> Power {
         self.machine.with(|state| state.boot = None);
-        self.machine
-            .world
-            .cluster
-            .change(self.machine.name(), |node| (node.ready, node.version) = (false, node.version + 1));
+        self.machine.world.cluster.change(self.machine.name(), |node| {
+            (node.ready, node.silent, node.version) = (false, true, node.version + 1)
+        });
         match wish {
             Wish::Reboot(cause) => {
                 self.machine.note(Event::Reboot { cause });

@@ -28,8 +28,12 @@ pub struct NodeObject {
     pub internal_ip: String,
     /// `spec.unschedulable`
     pub unschedulable: bool,
+    /// Who wrote `spec.unschedulable` last, as `metadata.managedFields` has it.
+    pub cordoned_by: String,
     /// The `Ready` condition.
     pub ready: bool,
+    /// Whether its kubelet stopped reporting: the `Ready` condition is then `Unknown`.
+    pub silent: bool,
     /// `metadata.labels`
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`
@@ -49,7 +53,7 @@ impl NodeObject {
         self.version += 1;
         (self.kubelet_version, self.system_uuid, self.machine_id) = (kubelet_version, system_uuid, machine_id);
         (self.boot_id, self.os_image, self.provider_id) = (boot_id, os_image, provider_id);
-        self.internal_ip = internal_ip;
+        (self.internal_ip, self.silent) = (internal_ip, false);
     }
 
     /// The object as the API gives it out.
@@ -69,6 +73,22 @@ impl NodeObject {
         if !taints.is_empty() {
             spec["taints"] = json!(taints);
         }
+        let mut managed = vec![json!({
+            "manager": "kubelet",
+            "operation": "Update",
+            "apiVersion": "v1",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:metadata": {"f:labels": {}}, "f:spec": {"f:providerID": {}}},
+        })];
+        if self.unschedulable {
+            managed.push(json!({
+                "manager": self.cordoned_by,
+                "operation": "Update",
+                "apiVersion": "v1",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:spec": {"f:unschedulable": {}}},
+            }));
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Node",
@@ -79,6 +99,7 @@ impl NodeObject {
                 "creationTimestamp": created,
                 "labels": self.labels,
                 "annotations": self.annotations,
+                "managedFields": managed,
             },
             "spec": spec,
             "status": self.status(&created),
@@ -86,10 +107,10 @@ impl NodeObject {
     }
 
     fn status(&self, since: &str) -> Value {
-        let condition = |kind: &str, status: bool, reason: &str, message: &str| {
+        let condition = |kind: &str, status: &str, reason: &str, message: &str| {
             json!({
                 "type": kind,
-                "status": if status { "True" } else { "False" },
+                "status": status,
                 "reason": reason,
                 "message": message,
                 "lastHeartbeatTime": since,
@@ -97,11 +118,13 @@ impl NodeObject {
             })
         };
         let ready = if self.ready {
-            condition("Ready", true, "KubeletReady", "kubelet is posting ready status")
+            condition("Ready", "True", "KubeletReady", "kubelet is posting ready status")
+        } else if self.silent {
+            condition("Ready", "Unknown", "NodeStatusUnknown", "Kubelet stopped posting node status.")
         } else {
             let words = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
                          message:Network plugin returns error: cni plugin not initialized";
-            condition("Ready", false, "KubeletNotReady", words)
+            condition("Ready", "False", "KubeletNotReady", words)
         };
         json!({
             "addresses": [
@@ -111,9 +134,9 @@ impl NodeObject {
             "capacity": {"cpu": "4", "memory": "24332288Ki", "pods": "110"},
             "allocatable": {"cpu": "3950m", "memory": "23700000Ki", "pods": "110"},
             "conditions": [
-                condition("MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-                condition("DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-                condition("PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
                 ready,
             ],
             "nodeInfo": {

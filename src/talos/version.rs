@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+/// Oldest Talos, as major and minor, that this provider is for: the first whose configuration it renders (DESIGN.md D8).
+pub const OLDEST: (u64, u64) = (1, 12);
+
 /// A Talos release such as `v1.12.2` or `v1.14.0-rc.1`.
 ///
 /// Ordered as semantic versions are: a pre-release stands before its release.

@@ -86,7 +86,7 @@ pub fn main<P: Provider>(program: &Program, provider: impl FnOnce() -> P) -> Exi
     match serve(program, debug, provider, &mut io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ServeError::Handshake(HandshakeError::NoHost)) => complain(program, program.about),
-        Err(error) => complain(program, &chain(&error)),
+        Err(error) => complain(program, &crate::causes::chain(&error)),
     }
 }
 
@@ -245,16 +245,6 @@ fn print(text: &str) -> ExitCode {
 fn complain(program: &Program, text: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "{} {}: {text}", program.name, program.version);
     ExitCode::FAILURE
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// As terraform-plugin-go has it.

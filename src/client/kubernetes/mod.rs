@@ -15,7 +15,7 @@ use crate::talos::secret::Secret;
 pub use config::Parts;
 pub use drain::DrainOptions;
 pub use error::{BlockedPod, KubernetesError, KubernetesErrorKind};
-pub use node::{Machine, NodeState};
+pub use node::{CORDON_MARK, Machine, NodeState};
 
 /// How long one call may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);

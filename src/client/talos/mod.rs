@@ -46,7 +46,7 @@ pub use machine::{
 pub use maintenance::Maintenance;
 pub use resources::{
     AddressStatus, ConfigSource, Disk, Extension, Extensions, HostnameStatus, KubernetesNode, MachineKind,
-    MachineStatus, NodeAddresses, Nodename, PlatformMetadata, Readiness, ServiceStatus, Stage, SystemDisk,
+    MachineStatus, NodeAddresses, Nodename, PlatformMetadata, Readiness, RouteStatus, ServiceStatus, Stage, SystemDisk,
     SystemInformation, TimeStatus, UnmetCondition,
 };
 pub use state::Resource;

@@ -4,7 +4,9 @@
 //! newer versions read as well.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Deref;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -259,6 +261,32 @@ pub struct KubernetesNode {
     /// Labels.
     #[serde(default, deserialize_with = "super::state::or_default")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default, deserialize_with = "super::state::or_default")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A route in the kernel (Talos v1.12.2 pkg/machinery/resources/network/route_status.go).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteStatus {
+    /// `inet4` or `inet6`.
+    pub family: String,
+    /// Where it leads; `None` for a default route, whose destination is empty.
+    #[serde(default, rename = "dst", deserialize_with = "optional")]
+    pub destination: Option<IpNet>,
+    /// Next hop; `None` for a network that the link itself is in.
+    #[serde(default, deserialize_with = "optional")]
+    pub gateway: Option<IpAddr>,
+    /// `eth0`, `tailscale0`; empty for routes that lead nowhere.
+    #[serde(default)]
+    pub out_link_name: String,
+    /// `main`, `local`, or a number: Tailscale keeps its routes in 52.
+    #[serde(default)]
+    pub table: String,
+    /// `unicast`, `local`, `throw` …
+    #[serde(default, rename = "type")]
+    pub kind: String,
 }
 
 /// A disk. Its YAML has snake_case keys, unlike all the others.
@@ -390,6 +418,16 @@ fn prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error>
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
+/// Go writes an address or a prefix that is not set as an empty string.
+fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let text: String = super::state::or_default(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
+}
+
 fn prefixes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts: Vec<String> = super::state::or_default(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
@@ -421,6 +459,7 @@ resource! {
     HostnameStatus => "network", "HostnameStatuses.net.talos.dev";
     NodeAddresses => "network", "NodeAddresses.net.talos.dev";
     AddressStatus => "network", "AddressStatuses.net.talos.dev";
+    RouteStatus => "network", "RouteStatuses.net.talos.dev";
     Nodename => "k8s", "Nodenames.kubernetes.talos.dev";
     KubernetesNode => "k8s", "NodeStatuses.kubernetes.talos.dev";
     SystemInformation => "hardware", "SystemInformations.hardware.talos.dev";

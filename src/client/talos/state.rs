@@ -11,8 +11,8 @@ use crate::wire::cosi;
 use super::call::request;
 use super::resources::{
     AddressStatus, CmdlineSpec, ConfigSource, ConfigSpec, Disk, ExtensionSpec, Extensions, HostnameStatus,
-    KubernetesNode, MachineKind, MachineStatus, NodeAddresses, Nodename, PlatformMetadata, ServiceConfigSpec,
-    ServiceStatus, SystemDisk, SystemInformation, TimeStatus, VersionSpec,
+    KubernetesNode, MachineKind, MachineStatus, NodeAddresses, Nodename, PlatformMetadata, RouteStatus,
+    ServiceConfigSpec, ServiceStatus, SystemDisk, SystemInformation, TimeStatus, VersionSpec,
 };
 use super::{Node, TalosError};
 
@@ -140,6 +140,14 @@ impl Node {
     pub async fn link_addresses(&self, link: &str) -> Result<Vec<AddressStatus>, TalosError> {
         let all = self.resources::<AddressStatus>().await?;
         Ok(all.into_iter().map(|(_, status)| status).filter(|status| status.link_name == link).collect())
+    }
+
+    /// The routes in the kernel, of all tables.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn routes(&self) -> Result<Vec<RouteStatus>, TalosError> {
+        Ok(self.resources::<RouteStatus>().await?.into_iter().map(|(_, route)| route).collect())
     }
 
     /// SMBIOS identity.

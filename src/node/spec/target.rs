@@ -10,13 +10,10 @@ use crate::node::given::Given;
 use crate::node::spec::{Endpoint, Flash, HostKey, Image, SshAuth, SshFlash, Zero, choice};
 use crate::talos::image::InstallerReference;
 use crate::talos::schematic::SchematicId;
-use crate::talos::version::TalosVersion;
+use crate::talos::version::{OLDEST, TalosVersion};
 
 /// Port of apid (Talos v1.12.2 pkg/machinery/constants: ApidPort).
 pub const TALOS_PORT: u16 = 50000;
-
-/// Oldest Talos that this provider is for: the first whose configuration it renders (DESIGN.md D8).
-const OLDEST: (u64, u64) = (1, 12);
 
 const ZEROS: &[(&str, Zero)] = &[("partitions", Zero::Partitions), ("needed", Zero::Needed), ("all", Zero::All)];
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::client::factory::{Factory, FactoryError, OfficialExtension};
 use crate::provider::settings::{IMAGE_FACTORY, factory_url};
 use crate::provider::{SharedSettings, current, diagnostics};
-use crate::talos::version::TalosVersion;
+use crate::talos::version::{OLDEST, TalosVersion};
 use crate::tfplugin::data_source::DataSource;
 use crate::tfplugin::diagnostic::Diagnostic;
 use crate::tfplugin::path::Path;
@@ -14,9 +14,6 @@ use crate::tfplugin::resource::Outcome;
 use crate::tfplugin::schema::{Attribute, Schema};
 use crate::tfplugin::types::Type;
 use crate::tfplugin::value::Value;
-
-/// Oldest Talos that this provider is for.
-const OLDEST: (u64, u64) = (1, 12);
 
 /// The data source.
 pub struct ImageVersions {

@@ -7,7 +7,7 @@ use crate::node::draft::Draft;
 use crate::node::spec::Parsed;
 use crate::provider::settings::{client_configuration_attribute, client_object};
 use crate::provider::{SharedSettings, current, given};
-use crate::provision::diagnose::{self, Answer, Diagnosis, Evidence, KubernetesSeen};
+use crate::provision::diagnose::{self, Answer, Diagnosis, Evidence, KubernetesSeen, Route};
 use crate::provision::examine::{Patient, Seen, examine};
 use crate::tfplugin::data_source::DataSource;
 use crate::tfplugin::diagnostic::Diagnostic;
@@ -38,7 +38,7 @@ impl DataSource for NodeStatus {
         attributes.extend(answered());
         Schema::new(attributes).description(
             "What a node is doing, and, when something is wrong, a `diagnosis`: causes with evidence and remedy, from its \
-             services, logs, kernel log, clock and Kubernetes node. A node that cannot be reached is no error, but a \
+             services, logs, kernel log, routes, clock and Kubernetes node. A node that cannot be reached is no error, but a \
              diagnosis.",
         )
     }
@@ -123,6 +123,18 @@ fn answered() -> Vec<Attribute> {
         text("machine_uuid", "UUID of the machine."),
         text("node_name", "Name of the node."),
         Attribute::list("addresses", Type::String).computed().description("Addresses."),
+        Attribute::list_of_objects(
+            "routes",
+            [
+                text("destination", "Network, such as `192.168.1.0/24`; null for the default route."),
+                text("gateway", "Next hop, if there is one."),
+                text("link", "Link, such as `eth0` or `tailscale0`."),
+            ],
+        )
+        .computed()
+        .description(
+            "Routes of the kernel that lead elsewhere, of all tables: Tailscale's are those over `tailscale0`.",
+        ),
         text(
             "kubernetes",
             "What Kubernetes says: `Ready`, `NotReady`, `unregistered` or `unasked`; null without a kubeconfig.",
@@ -161,6 +173,7 @@ fn store(mut state: Value, id: &str, seen: &Seen) -> Value {
     state.set("machine_uuid", optional(facts.and_then(|facts| facts.machine_uuid.as_deref())));
     state.set("node_name", optional(facts.map(|facts| facts.node_name.as_str())));
     state.set("addresses", Value::list(evidence.addresses.iter().map(String::as_str)));
+    state.set("routes", Value::list(evidence.routes.iter().map(route)));
     state.set("kubernetes", optional(kubernetes(evidence)));
     state.set("services", services(evidence));
     state.set("findings", Value::list(diagnose::findings(&evidence.dmesg)));
@@ -174,6 +187,15 @@ fn pairs(names: (&str, &str), pairs: &[(String, String)]) -> Value {
             Value::object([(names.0, first.as_str().into()), (names.1, second.as_str().into())])
         }),
     )
+}
+
+fn route(route: &Route) -> Value {
+    let optional = |text: Option<String>| text.map_or(Value::Null, Value::from);
+    Value::object([
+        ("destination", optional(route.to.map(|to| to.to_string()))),
+        ("gateway", optional(route.via.map(|via| via.to_string()))),
+        ("link", route.link.as_str().into()),
+    ])
 }
 
 fn kubernetes(evidence: &Evidence) -> Option<&'static str> {

@@ -5,7 +5,10 @@ use url::Url;
 
 use crate::client::factory::{Factory, FactoryError};
 use crate::provider::image::model::{Parsed, parse};
+use crate::provider::settings::journal_place;
 use crate::provider::{SharedSettings, current, diagnostics};
+use crate::provision::error::chain;
+use crate::provision::journal::{Event, Journal};
 use crate::tfplugin::diagnostic::{Diagnostic, Diagnostics};
 use crate::tfplugin::path::Path;
 use crate::tfplugin::provider::Context;
@@ -40,17 +43,29 @@ impl ImageResource {
         let Some(image) = parsed.image else {
             return Outcome::failed(diagnostics::errors(&parsed.findings));
         };
+        let place = journal_place(&current(&self.settings).cache_dir);
+        let journal = Journal::open(place.as_deref(), &image.describe());
         let work = async {
             let factory = Factory::new(&image.factory)?;
+            journal.enter("register");
             let id = factory.register(&image.schematic).await?;
             let url = image.url(&id);
+            journal.enter("build");
+            journal.note(Event::Waiting, "waiting for the Factory to build the image");
             let asset = factory.asset(&url).await?;
             Ok::<_, FactoryError>((id, url, asset.size))
         };
         let done = tokio::select! {
-            () = ctx.stop.cancelled() => return Outcome::failed(Diagnostic::error("Stopped", "Stopped on request; nothing was changed. Apply again.")),
+            () = ctx.stop.cancelled() => {
+                journal.note(Event::Failed, "stopped on request");
+                return Outcome::failed(Diagnostic::error("Stopped", "Stopped on request; nothing was changed. Apply again."));
+            }
             done = work => done,
         };
+        match &done {
+            Ok(_) => journal.note(Event::Finished, ""),
+            Err(error) => journal.note(Event::Failed, &chain(error)),
+        }
         match done {
             Ok((id, url, size)) => {
                 image.store(&mut state, &id, &url);
@@ -110,10 +125,7 @@ impl Resource for ImageResource {
             Ok(_) => Outcome::state(state),
             Err(FactoryError::Refused { status, .. }) if status == http::StatusCode::NOT_FOUND => Outcome::gone(),
             Err(error) => {
-                let detail = format!(
-                    "The state was kept, since the Factory could not be asked: {}.",
-                    crate::provision::error::chain(&error)
-                );
+                let detail = format!("The state was kept, since the Factory could not be asked: {}.", chain(&error));
                 Outcome::state(state)
                     .diagnostics([Diagnostic::warning("Image Not Refreshed", detail).at(Path::root().attribute("url"))])
             }

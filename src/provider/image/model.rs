@@ -8,11 +8,8 @@ use crate::provider::given;
 use crate::provider::settings::{IMAGE_FACTORY, factory_url};
 use crate::talos::image::{Architecture, InstallerReference, disk_image_url, registry_of};
 use crate::talos::schematic::{Parts, Schematic, SchematicId};
-use crate::talos::version::TalosVersion;
+use crate::talos::version::{OLDEST, TalosVersion};
 use crate::tfplugin::value::Value;
-
-/// Oldest Talos that this provider is for.
-const OLDEST: (u64, u64) = (1, 12);
 
 /// An image that can be asked for.
 #[derive(Clone, Debug)]
@@ -80,6 +77,11 @@ impl Image {
     /// The disk image of this schematic.
     pub fn url(&self, id: &SchematicId) -> Url {
         disk_image_url(&self.factory, id, &self.version, &self.platform, self.architecture, self.secure_boot)
+    }
+
+    /// Its name for whoever watches: `image v1.12.2 4a0d65c6`.
+    pub fn describe(&self) -> String {
+        format!("image {} {}", self.version, &self.schematic.id().as_str()[..8])
     }
 
     /// Fills in what is known without asking anybody.

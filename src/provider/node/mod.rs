@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::client::talos::{Address, ErrorKind};
 use crate::node::spec::{ApplyMode, Parsed};
 use crate::provider::node::remembered::Remembered;
+use crate::provider::settings::journal_place;
 use crate::provider::{SharedSettings, current, diagnostics};
 use crate::provision::destroy::{self, Departure};
 use crate::provision::error::chain;
@@ -161,8 +162,7 @@ impl Resource for NodeResource {
                     }
                     Err(_) => Outcome::state(state),
                 };
-                let told = diagnostics::failure("Updating the Node", &failure);
-                Outcome { diagnostics: told.into(), ..outcome }
+                outcome.diagnostics([diagnostics::failure("Updating the Node", &failure)])
             }
         }
     }
@@ -177,7 +177,10 @@ impl Resource for NodeResource {
         let Some(endpoint) = parsed.endpoint.value() else {
             return Outcome::gone();
         };
-        let timeout = model::timeout(&state, "delete");
+        let timeout = model::timeout(&state, "delete").unwrap_or(destroy::DEFAULT_TIMEOUT);
+        let place = journal_place(&current(&self.settings).cache_dir);
+        let name = state.get("hostname").as_str().or(state.get("node_name").as_str()).unwrap_or_default();
+        let limits = Departure::limits(timeout, ctx.stop.clone(), place.as_deref(), name);
         let left = destroy::run(&Departure {
             address: Address::new(endpoint.host.clone(), endpoint.talos_port),
             credentials: parsed.credentials.value().cloned(),
@@ -186,9 +189,15 @@ impl Resource for NodeResource {
             machine_uuid: state.get("machine_uuid").as_str().map(str::to_owned),
             wishes,
             drain: state.get("drain").as_bool().unwrap_or(true),
-            limits: Departure::limits(timeout.unwrap_or(destroy::DEFAULT_TIMEOUT), ctx.stop.clone()),
+            limits,
         })
         .await;
+        if ctx.stop.is_cancelled() && !left.is_empty() {
+            let told = left.iter().map(|left| format!("{}: {}", left.what, left.why)).collect::<Vec<_>>().join("; ");
+            let detail =
+                format!("Of {endpoint}, {told}. The node stays in the state.\n\nhint: destroy again to go on.");
+            return Outcome::failed(Diagnostic::error("Destroy Stopped", detail));
+        }
         Outcome::gone().diagnostics(left.into_iter().map(|left| {
             let detail = format!("Of {endpoint}, {}: {}. The state was dropped all the same.", left.what, left.why);
             Diagnostic::warning("Node Not Fully Cleaned Up", detail)
@@ -228,15 +237,24 @@ fn seen(mut state: Value, private: &[u8], address: &Address, found: Found) -> Ou
         return Outcome::state(state).diagnostics([Diagnostic::warning("Another Machine Answers", detail)]);
     }
     model::store(&mut state, &facts);
-    if state.get("phase").is_null() {
-        state.set("phase", model::JOINED);
-    }
+    state.set("phase", model::phase_after_look(state.get("phase").as_str(), facts.cordoned_by_us));
+    let told = facts.cordoned_by_us.then(|| left_cordoned(&facts.node_name));
     let Some(config) = config.as_ref().and_then(refresh::parse) else {
-        return Outcome::state(state);
+        return Outcome::state(state).diagnostics(told);
     };
     state.set("config_hash", config.content_hash(&HashOptions::default()));
     let imported = Remembered::read(private).is_some_and(|remembered| remembered.is_imported());
-    Outcome::state(state).private(Remembered::of(&config).imported(imported).bytes())
+    let private = Remembered::of(&config).imported(imported).bytes();
+    Outcome::state(state).private(private).diagnostics(told)
+}
+
+/// A run was cut off between its cordon and its uncordon, or is at work right now.
+fn left_cordoned(name: &str) -> Diagnostic {
+    let detail = format!(
+        "The Kubernetes node {name} is cordoned since an earlier update or destroy of this provider, which did not come to its end: \
+         no new pods come to it.\n\nhint: the next apply uncordons it, when there is a kubeconfig. Without one: kubectl uncordon {name}."
+    );
+    Diagnostic::warning("Node Left Cordoned", detail)
 }
 
 impl NodeResource {

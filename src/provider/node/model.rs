@@ -16,6 +16,9 @@ pub const JOINED: &str = "joined";
 /// Phase of a node that an update left halfway.
 pub const CHANGING: &str = "changing";
 
+/// Phase of a node that a run of ours cordoned and, cut off, did not uncordon.
+pub const CORDONED: &str = "cordoned";
+
 /// What the user wrote, with the provider block's values where the resource has none.
 pub fn draft(config: &Value, settings: &Settings) -> Draft {
     let plain = given::secret(config.get("machine_configuration"));
@@ -125,6 +128,16 @@ pub fn wishes(on_destroy: &Value) -> Wishes {
         graceful: wish("graceful", true),
         reboot: wish("reboot", true),
         remove_kubernetes_node: wish("remove_kubernetes_node", false),
+    }
+}
+
+/// The phase after a look at the node. Whoever was cut off between cordon and uncordon still owes the proof that the node
+/// is well, also when somebody else has uncordoned it since.
+pub fn phase_after_look(before: Option<&str>, cordoned: bool) -> &'static str {
+    match before {
+        _ if cordoned => CORDONED,
+        Some(CHANGING | CORDONED) => CHANGING,
+        _ => JOINED,
     }
 }
 

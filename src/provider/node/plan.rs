@@ -45,14 +45,15 @@ impl Update<'_> {
         let changed = in_old_clothes(prior, before, changed, parsed);
         let mut wanted = prior.clone();
         promise(&mut wanted, parsed);
-        let steps = update_steps(prior, &wanted);
+        let steps = update_steps(prior, &wanted, !parsed.kubeconfig.is_absent());
         let quiet = steps.as_ref().is_some_and(Vec::is_empty);
         if quiet && settled_like(&changed, prior) == *prior {
             return prior.clone();
         }
         let mut planned = changed;
         promise(&mut planned, parsed);
-        planned.set("phase", "joined");
+        let stuck = quiet && prior.get("phase").as_str() == Some(model::CORDONED);
+        planned.set("phase", if stuck { model::CORDONED } else { model::JOINED });
         // A name that is only staged shows after a reboot.
         let renamed = parsed.apply_mode != ApplyMode::Staged || quiet;
         planned.set("node_name", if renamed { name(parsed) } else { Value::Unknown });
@@ -188,8 +189,9 @@ fn steps(parsed: &Parsed) -> Value {
     Value::list(sequence(flashes, parsed.activation).iter().map(|phase| phase.name()))
 }
 
-/// Steps of an update: each change maps to its cheapest action. `None` while something is unknown.
-pub fn update_steps(prior: &Value, wanted: &Value) -> Option<Vec<&'static str>> {
+/// Steps of an update: each change maps to its cheapest action. `None` while something is unknown. Without a kubeconfig a
+/// node that was left cordoned stays so: a step that cannot be done is not promised.
+pub fn update_steps(prior: &Value, wanted: &Value, kubernetes: bool) -> Option<Vec<&'static str>> {
     let differs = |attribute: &str| -> Option<bool> {
         let wanted = wanted.get(attribute);
         if wanted.is_unknown() { None } else { Some(wanted != prior.get(attribute)) }
@@ -205,6 +207,9 @@ pub fn update_steps(prior: &Value, wanted: &Value) -> Option<Vec<&'static str>> 
     // An update that failed after its last change still owes the proof that the node is well.
     if steps.is_empty() && prior.get("phase").as_str() == Some(model::CHANGING) {
         steps.push("join");
+    }
+    if kubernetes && prior.get("phase").as_str() == Some(model::CORDONED) {
+        steps.push("uncordon");
     }
     Some(steps)
 }
@@ -232,16 +237,20 @@ mod tests {
             (state("b", "v1.13.9"), &["upgrade", "apply"]),
         ];
         for (wanted, steps) in cases {
-            assert_eq!(update_steps(&prior, &wanted).as_deref(), Some(steps));
+            assert_eq!(update_steps(&prior, &wanted, true).as_deref(), Some(steps));
         }
         let halfway = prior.clone().with("phase", "changing");
-        assert_eq!(update_steps(&halfway, &prior).as_deref(), Some(&["join"][..]));
+        assert_eq!(update_steps(&halfway, &prior, true).as_deref(), Some(&["join"][..]));
+        let cordoned = prior.clone().with("phase", "cordoned");
+        assert_eq!(update_steps(&cordoned, &prior, true).as_deref(), Some(&["uncordon"][..]));
+        assert_eq!(update_steps(&cordoned, &state("b", "v1.12.2"), true).as_deref(), Some(&["apply", "uncordon"][..]));
+        assert_eq!(update_steps(&cordoned, &prior, false).as_deref(), Some(&[][..]));
     }
 
     #[test]
     fn an_unknown_configuration_leaves_the_steps_open() {
         let wanted = state("a", "v1.12.2").with("config_hash", Value::Unknown);
-        assert_eq!(update_steps(&state("a", "v1.12.2"), &wanted), None);
+        assert_eq!(update_steps(&state("a", "v1.12.2"), &wanted, true), None);
     }
 
     #[test]

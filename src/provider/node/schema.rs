@@ -251,10 +251,10 @@ fn behaviour() -> Vec<Attribute> {
 fn computed() -> Vec<Attribute> {
     vec![
         Attribute::string("id").computed().use_state_for_unknown().description("UUID of the machine."),
-        Attribute::string("phase").computed().description("How far the node has come: `joined`, or `changing` after an update that failed halfway."),
+        Attribute::string("phase").computed().description("How far the node has come: `joined`; `changing` after an update that failed halfway; `cordoned` after a run that was cut off while its pods were away, which the next apply sets right."),
         Attribute::list("steps", Type::String)
             .computed()
-            .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]` or `[\"apply\"]`."),
+            .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]`, `[\"apply\"]` or `[\"uncordon\"]`."),
         Attribute::string("config_hash").computed().description("Hash of the configuration's content; formatting and order do not matter."),
         Attribute::string("image_hash").computed().description("Hash of the schematic and version that the node is to run."),
         Attribute::list("config_changes", Type::String)

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
 use serde_json::{Value, json};
@@ -28,24 +28,44 @@ pub async fn one(State(api): State<Api>, Path(name): Path<String>, headers: Head
     }
 }
 
+/// Who writes; the API server takes the start of the user agent when it is not said.
+fn writer(uri: &Uri, headers: &HeaderMap) -> String {
+    let pairs = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let said = pairs.into_iter().find_map(|(name, value)| (name == "fieldManager").then(|| value.into_owned()));
+    let agent = || headers.get("user-agent")?.to_str().ok()?.split('/').next().map(str::to_owned);
+    said.or_else(agent).unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// Merge patches of `spec.unschedulable`, labels and annotations; the three patch formats mean the same for these.
-pub async fn patch(State(api): State<Api>, Path(name): Path<String>, body: Bytes) -> Response {
+pub async fn patch(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let patch: Value = match serde_json::from_slice(&body) {
         Ok(patch) => patch,
         Err(error) => return status(StatusCode::BAD_REQUEST, "BadRequest", &error.to_string()),
     };
     let patch = if patch.is_array() { from_json_patch(&patch) } else { patch };
-    write(&api, &name, &patch)
+    write(&api, &name, &patch, &writer(&uri, &headers))
 }
 
 /// A whole object: the same fields count.
-pub async fn put(State(api): State<Api>, Path(name): Path<String>, body: Bytes) -> Response {
+pub async fn put(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match serde_json::from_slice::<Value>(&body) {
         Ok(mut object) => {
             if object["spec"].get("unschedulable").is_none() {
                 object["spec"]["unschedulable"] = json!(false);
             }
-            write(&api, &name, &object)
+            write(&api, &name, &object, &writer(&uri, &headers))
         }
         Err(error) => status(StatusCode::BAD_REQUEST, "BadRequest", &error.to_string()),
     }
@@ -61,13 +81,16 @@ pub async fn delete(State(api): State<Api>, Path(name): Path<String>) -> Respons
     }
 }
 
-fn write(api: &Api, name: &str, patch: &Value) -> Response {
+fn write(api: &Api, name: &str, patch: &Value, writer: &str) -> Response {
     let changed = api.cluster.change(name, |node| {
         let before = node.unschedulable;
         match &patch["spec"]["unschedulable"] {
             Value::Bool(value) => node.unschedulable = *value,
             Value::Null if patch["spec"].get("unschedulable").is_some() => node.unschedulable = false,
             _ => {}
+        }
+        if before != node.unschedulable {
+            writer.clone_into(&mut node.cordoned_by);
         }
         merge(&mut node.labels, &patch["metadata"]["labels"]);
         merge(&mut node.annotations, &patch["metadata"]["annotations"]);

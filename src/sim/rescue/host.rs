@@ -1,6 +1,13 @@
 //! A rescue host: the sandbox with its SSH server, until somebody reboots it.
 
-use std::{io, process::Stdio, sync::Arc};
+use std::{
+    io,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use russh::keys::{PrivateKey, PublicKey};
 use tokio::{
@@ -33,6 +40,7 @@ pub struct Shared {
     pub faults: Faults,
     /// Ends when the rescue system goes down.
     pub life: CancellationToken,
+    cleared: AtomicU64,
     shell: Option<String>,
     metadata: String,
 }
@@ -110,6 +118,11 @@ impl Shared {
     }
 
     fn arm_disk_faults(&self) -> io::Result<()> {
+        let cleared = self.faults.cleared();
+        if self.cleared.swap(cleared, Ordering::SeqCst) != cleared {
+            self.sandbox.limit_disk(None)?;
+            self.sandbox.flip_after_write(None)?;
+        }
         let strike = |pick: fn(&Fault) -> Option<u64>| self.faults.strike(&self.journal, Some(&self.node), pick);
         if let Some(at) = strike(|f| if let Fault::DiskFull { at } = f { Some(*at) } else { None }) {
             self.sandbox.limit_disk(Some(at))?;
@@ -139,6 +152,7 @@ pub async fn run(
         journal: context.journal,
         faults: context.faults,
         life: life.clone(),
+        cleared: AtomicU64::new(0),
         shell: options.shell.clone(),
         metadata: context.metadata,
     });

@@ -1,15 +1,18 @@
 //! The COSI resources of a node, made from its state whenever somebody asks.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use ipnet::IpNet;
 
 use super::{
     apply::has_fix,
+    extension,
     machine::Machine,
     readiness::unmet,
     spec::{Field, Spec, Value, text},
     state::{Boot, Disk, State, stage_word},
 };
-use crate::talos::version::TalosVersion;
+use crate::{sim::cluster::host_of, talos::version::TalosVersion};
 
 /// A resource without what is the same for all: version and times are kept elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +96,7 @@ pub fn all(machine: &Machine) -> Vec<Resource> {
         list.add("runtime", "Disks.block.talos.dev", &machine.hardware.disk, disk(machine));
         volumes(&mut list, machine, &state.disk);
         network(&mut list, machine, &addresses, &hostname);
+        routes(&mut list, machine, boot);
         config(&mut list, state, boot);
         cluster(&mut list, machine, boot, &state.disk);
     });
@@ -109,6 +113,45 @@ impl List {
 
     fn put(&mut self, namespace: &'static str, kind: &'static str, id: &str, spec: Spec) {
         self.0.push(Resource { namespace, kind, id: id.to_owned(), spec });
+    }
+}
+
+impl List {
+    /// An IPv4 route; without a destination the default one. Ids are those of Talos v1.12.2
+    /// pkg/machinery/resources/network/network.go (RouteID).
+    fn route(
+        &mut self,
+        table: (i32, &'static str),
+        to: Option<IpNet>,
+        via: Option<Ipv4Addr>,
+        link: (u64, &'static str),
+    ) {
+        let shown = |value: Option<String>| value.unwrap_or_default();
+        let (dst, gateway) = (shown(to.map(|to| to.to_string())), shown(via.map(|via| via.to_string())));
+        let prefix = if table.1 == "main" { String::new() } else { format!("{}/", table.1) };
+        let priority = if via.is_some() { 1024 } else { 0 };
+        let kind = if table.1 == "local" { (2, "local") } else { (1, "unicast") };
+        let scope = if via.is_some() { (0, "global") } else { (253, "link") };
+        let fields = vec![
+            (1, "family", Value::Enum(2, "inet4")),
+            (2, "dst", to.map_or_else(|| text(""), Value::Prefix)),
+            (3, "src", text("")),
+            (4, "gateway", via.map_or_else(|| text(""), |via| Value::Ip(via.into()))),
+            (5, "outLinkIndex", Value::Int(link.0)),
+            (6, "outLinkName", text(link.1)),
+            (7, "table", Value::Enum(table.0, table.1)),
+            (8, "priority", Value::Int(priority)),
+            (9, "scope", Value::Enum(scope.0, scope.1)),
+            (10, "type", Value::Enum(kind.0, kind.1)),
+            (11, "flags", text("")),
+            (12, "protocol", Value::Enum(4, "static")),
+        ];
+        self.add(
+            "network",
+            "RouteStatuses.net.talos.dev",
+            &format!("{prefix}inet4/{gateway}/{dst}/{priority}"),
+            fields,
+        );
     }
 }
 
@@ -296,6 +339,28 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], h
     network("LinkStatuses.net.talos.dev", "eth0", fields);
 }
 
+/// The kernel's routes; Tailscale keeps its own in table 52, the peers and what subnet routers advertise.
+fn routes(list: &mut List, machine: &Machine, boot: &Boot) {
+    let IpAddr::V4(own) = machine.hardware.private_ip else { return };
+    let net = |ip: Ipv4Addr, length| Some(IpNet::new_assert(ip.into(), length).trunc());
+    let gateway = Ipv4Addr::from(u32::from(own) & 0xffff_ff00 | 1);
+    let (main, local, tailscale) = ((254, "main"), (255, "local"), (52, "52"));
+    list.route(main, None, Some(gateway), (2, "eth0"));
+    list.route(main, net(own, 24), None, (2, "eth0"));
+    list.route(main, net(Ipv4Addr::new(169, 254, 0, 0), 16), None, (2, "eth0"));
+    list.route(local, net(own, 32), None, (2, "eth0"));
+    if !boot.tailscale_up {
+        return;
+    }
+    list.route(tailscale, net(Ipv4Addr::new(100, 100, 100, 100), 32), None, (3, "tailscale0"));
+    list.route(tailscale, net(Ipv4Addr::new(100, 64, 0, 1), 32), None, (3, "tailscale0"));
+    let home = &machine.world.cluster;
+    if home.switches().behind_tailscale && extension::has_route(boot, home) {
+        let advertised = host_of(home.endpoint()).parse().ok().and_then(|ip| net(ip, 24));
+        list.route(tailscale, advertised, None, (3, "tailscale0"));
+    }
+}
+
 fn config(list: &mut List, state: &State, boot: &Boot) {
     const KIND: &str = "MachineConfigs.config.talos.dev";
     if let Some(active) = &boot.config {
@@ -334,11 +399,13 @@ fn cluster(list: &mut List, machine: &Machine, boot: &Boot, disk: &Disk) {
     let node = machine.world.cluster.node(name).filter(|_| !boot.is_control_plane());
     let ready = node.as_ref().map_or(boot.own_node_ready, |node| node.ready);
     let labels = node.as_ref().map(|node| node.labels.clone().into_iter().collect()).unwrap_or_default();
+    let annotations = node.as_ref().map(|node| node.annotations.clone().into_iter().collect()).unwrap_or_default();
     let status = vec![
         (1, "nodename", text(&**name)),
         (2, "nodeReady", Value::Bool(ready)),
         (3, "unschedulable", Value::Bool(node.as_ref().is_some_and(|node| node.unschedulable))),
         (4, "labels", Value::Map(labels)),
+        (5, "annotations", Value::Map(annotations)),
     ];
     list.add("k8s", "NodeStatuses.kubernetes.talos.dev", name, status);
 }
@@ -379,6 +446,7 @@ const KINDS: &[Kind] = kinds! {
     "Nodenames.kubernetes.talos.dev" ["nodename"] "k8s" No (1, 0);
     "OSRootSecrets.secrets.talos.dev" [] "secrets" Yes (1, 0);
     "PlatformMetadatas.talos.dev" ["platformmetadata"] "runtime" No (1, 0);
+    "RouteStatuses.net.talos.dev" ["route", "routes"] "network" No (1, 0);
     "SecurityStates.talos.dev" ["securitystate"] "runtime" No (1, 0);
     "Services.v1alpha1.talos.dev" ["svc", "service", "services"] "runtime" No (1, 0);
     "StaticPodStatuses.kubernetes.talos.dev" ["staticpodstatus"] "k8s" No (1, 0);

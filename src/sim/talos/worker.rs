@@ -87,12 +87,19 @@ fn ask_trustd(machine: &Machine) -> Result<Serving, String> {
 
 /// Starts the kubelet; its Node appears when the control plane is reached with the right token and authority.
 async fn kubelet(machine: &Arc<Machine>) {
-    machine
-        .until(|state| {
+    let cluster = &machine.world.cluster;
+    let mut home = cluster.watch();
+    loop {
+        home.mark_unchanged();
+        let ready = machine.until(|state| {
             let boot = state.boot.as_ref()?;
-            (boot.runs("cri") && extension::has_route(boot, &machine.world.cluster)).then_some(())
-        })
-        .await;
+            (boot.runs("cri") && extension::has_route(boot, cluster)).then_some(())
+        });
+        tokio::select! {
+            () = ready => break,
+            changed = home.changed() => if changed.is_err() { return },
+        }
+    }
     machine.take(machine.world.timings.kubelet).await;
     let Some(config) = machine.boot(|boot| boot.config.clone()).flatten() else { return };
     if let Err(reason) = may_register(machine, &config) {
@@ -152,7 +159,9 @@ fn node_object(machine: &Machine, config: &Config, name: String) -> NodeObject {
         provider_id,
         internal_ip: node_ip(machine, config),
         unschedulable: false,
+        cordoned_by: String::new(),
         ready: false,
+        silent: false,
         labels: [
             ("kubernetes.io/hostname", name.as_str()),
             (arch, &machine.hardware.arch),
@@ -197,4 +206,20 @@ async fn turn_ready(machine: &Machine, name: &str, boot_id: Option<String>) {
     });
     machine.note(Event::NodeObject { change: "Ready".to_owned() });
     machine.change(|_| ());
+    report(machine, name, &boot).await;
+}
+
+/// Posts the node's status as long as packets get to the control plane. The node controller gives a kubelet that is not
+/// heard of up after 40 s; here at once.
+async fn report(machine: &Machine, name: &str, boot_id: &str) {
+    let cluster = &machine.world.cluster;
+    let mut home = cluster.watch();
+    while home.changed().await.is_ok() {
+        let routed = machine.boot(|boot| (boot.id == boot_id).then(|| extension::has_route(boot, cluster)));
+        let Some(Some(routed)) = routed else { return };
+        if cluster.node(name).is_some_and(|node| node.boot_id == boot_id && node.silent == routed) {
+            cluster.change(name, |node| (node.silent, node.ready, node.version) = (!routed, routed, node.version + 1));
+            machine.change(|_| ());
+        }
+    }
 }

@@ -7,6 +7,8 @@ mod doors_ephemeral;
 mod doors_secrets;
 mod examples;
 mod life;
+mod life_cordon;
+mod life_credentials;
 mod life_destroy;
 mod life_import;
 mod life_read;

@@ -12,8 +12,9 @@ fn refuse(method: &str) -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_that_failed_after_the_flash_is_finished_by_the_next() {
+async fn a_create_that_failed_is_finished_by_the_next() {
     let cases = [
+        ("Flash", Fault::DiskFull { at: 1 << 20 }),
         ("Configure", refuse("MachineService/ApplyConfiguration")),
         ("Bootstrap", refuse("MachineService/Bootstrap")),
         ("Upgrade", refuse("MachineService/Upgrade")),

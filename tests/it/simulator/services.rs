@@ -1,6 +1,7 @@
 //! The Image Factory over HTTP, and the Kubernetes API through kube-rs.
 
 use k8s_openapi::api::core::v1::{Node, Pod as CorePod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::{
     Api, Client, Config,
     api::{EvictParams, ListParams},
@@ -105,6 +106,9 @@ async fn kube_rs_cordons_evicts_and_deletes() {
     assert_eq!((info.kubelet_version.as_str(), info.system_uuid.as_str()), ("v1.35.0", node.uuid()));
     nodes.cordon("cloudbox2").await.expect("cordoned");
     assert!(world.node_object("cloudbox2").expect("a Node").unschedulable);
+    let managed = nodes.get("cloudbox2").await.expect("a Node").metadata.managed_fields.unwrap_or_default();
+    let writes = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref()?.0.pointer("/f:spec/f:unschedulable").cloned();
+    assert_eq!(managed.iter().filter(|entry| writes(entry).is_some()).count(), 1, "{managed:?}");
     nodes.uncordon("cloudbox2").await.expect("uncordoned");
     assert!(!world.node_object("cloudbox2").expect("a Node").unschedulable);
 

@@ -146,6 +146,12 @@ async fn patch_node(State(store): State<Shared>, Path(name): Path<String>, patch
     match store.lock().unwrap().nodes.get_mut(&name) {
         Some(node) => {
             node["spec"]["unschedulable"] = patch["spec"]["unschedulable"].clone();
+            for (key, value) in patch["metadata"]["annotations"].as_object().into_iter().flatten() {
+                node["metadata"]["annotations"][key] = value.clone();
+            }
+            if let Some(annotations) = node["metadata"]["annotations"].as_object_mut() {
+                annotations.retain(|_, value| !value.is_null());
+            }
             shown(node)
         }
         None => not_found(&name),

@@ -105,15 +105,54 @@ async fn a_node_is_cordoned_uncordoned_and_deleted_once() {
     let api = Api::start().await;
     api.put_node("cloudbox2", node("cloudbox2", "True"));
     let cluster = api.cluster().await;
-    cluster.cordon("cloudbox2").await.unwrap();
-    assert!(cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
+    cluster.cordon("cloudbox2", "for a test").await.unwrap();
+    let found = cluster.node("cloudbox2").await.unwrap().unwrap();
+    assert!(found.unschedulable && found.cordoned_by_us);
+    assert_eq!(api.store.lock().unwrap().nodes["cloudbox2"]["metadata"]["annotations"][CORDON_MARK], "for a test");
     cluster.uncordon("cloudbox2").await.unwrap();
-    assert!(!cluster.node("cloudbox2").await.unwrap().unwrap().unschedulable);
+    let found = cluster.node("cloudbox2").await.unwrap().unwrap();
+    assert!(!found.unschedulable && !found.cordoned_by_us);
+    let annotations = api.store.lock().unwrap().nodes["cloudbox2"]["metadata"]["annotations"].clone();
+    assert!(annotations.get(CORDON_MARK).is_none(), "{annotations}");
     assert!(cluster.delete_node("cloudbox2").await.unwrap());
     assert!(!cluster.delete_node("cloudbox2").await.unwrap());
-    let error = cluster.cordon("cloudbox2").await.unwrap_err();
+    let error = cluster.cordon("cloudbox2", "for a test").await.unwrap_err();
     assert_eq!(error.kind(), KubernetesErrorKind::NotFound);
     assert!(error.to_string().starts_with("cordoning node cloudbox2 at http://127.0.0.1:"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cordon_is_ours_only_with_the_mark_and_while_nobody_else_cordoned_since() {
+    let managed = |manager: &str, field: &str| {
+        json!([
+            { "manager": "kubelet", "operation": "Update", "fieldsV1": { "f:metadata": { "f:annotations": {} } } },
+            { "manager": manager, "operation": "Update", "fieldsV1": { "f:spec": { field: {} } } },
+        ])
+    };
+    let cases = [
+        (true, true, Value::Null, true),
+        (true, true, managed("terraform-provider-talosoci", "f:unschedulable"), true),
+        (true, true, managed("somebody", "f:taints"), true),
+        (true, true, managed("kubectl-cordon", "f:unschedulable"), false),
+        (true, false, managed("terraform-provider-talosoci", "f:unschedulable"), false),
+        (true, false, Value::Null, false),
+        (false, true, Value::Null, false),
+    ];
+    let api = Api::start().await;
+    let cluster = api.cluster().await;
+    for (cordoned, marked, managers, ours) in cases {
+        let mut object = node("cloudbox2", "True");
+        object["spec"]["unschedulable"] = json!(cordoned);
+        if marked {
+            object["metadata"]["annotations"] = json!({ CORDON_MARK: "for an update" });
+        }
+        if !managers.is_null() {
+            object["metadata"]["managedFields"] = managers.clone();
+        }
+        api.put_node("cloudbox2", object);
+        let found = cluster.node("cloudbox2").await.unwrap().unwrap();
+        assert_eq!(found.cordoned_by_us, ours, "{cordoned} {marked} {managers}");
+    }
 }
 
 #[tokio::test]

@@ -172,6 +172,34 @@ async fn identity_and_addresses_are_read() {
 }
 
 #[tokio::test]
+async fn routes_are_read_also_those_without_destination_or_gateway() {
+    let (_pretend, node) = node_with(serving(&[
+        (
+            "RouteStatuses.net.talos.dev",
+            "inet4/10.0.0.1//1024",
+            "family: inet4\ndst: \"\"\nsrc: \"\"\ngateway: 10.0.0.1\noutLinkIndex: 2\noutLinkName: eth0\ntable: main\npriority: 1024\nscope: global\ntype: unicast\nflags: \"\"\nprotocol: static\n",
+        ),
+        (
+            "RouteStatuses.net.talos.dev",
+            "52/inet4//192.168.1.0/24/0",
+            "family: inet4\ndst: 192.168.1.0/24\nsrc: \"\"\ngateway: \"\"\noutLinkIndex: 3\noutLinkName: tailscale0\ntable: \"52\"\npriority: 0\nscope: link\ntype: unicast\nflags: \"\"\nprotocol: static\n",
+        ),
+        (
+            "RouteStatuses.net.talos.dev",
+            "inet4//10.9.0.0/16/0",
+            "family: inet4\ndst: 10.9.0.0/16\nsrc: \"\"\ngateway: \"\"\ntable: main\npriority: 0\nscope: global\ntype: blackhole\nflags: \"\"\nprotocol: boot\n",
+        ),
+    ]))
+    .await;
+    let routes = node.routes().await.unwrap();
+    assert_eq!(routes.len(), 3);
+    assert_eq!((routes[0].destination, routes[0].gateway), (None, "10.0.0.1".parse().ok()));
+    assert_eq!((routes[1].destination, routes[1].gateway), ("192.168.1.0/24".parse().ok(), None));
+    assert_eq!((routes[1].table.as_str(), routes[1].out_link_name.as_str()), ("52", "tailscale0"));
+    assert_eq!((routes[2].kind.as_str(), routes[2].out_link_name.as_str()), ("blackhole", ""));
+}
+
+#[tokio::test]
 async fn services_time_disks_and_kubernetes_are_read() {
     let (_pretend, node) = node_with(serving(&[
         ("Services.v1alpha1.talos.dev", "ext-tailscale", "running: true\nhealthy: false\nunknown: true\n"),
