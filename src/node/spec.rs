@@ -107,6 +107,8 @@ impl Flash {
 pub struct SshFlash {
     /// Target disk, an absolute path below `/dev`.
     pub disk: String,
+    /// Who brings the image there.
+    pub source: Source,
     /// Which zero ranges are written.
     pub zero: Zero,
     /// Allow the disk that the rescue system runs from.
@@ -141,6 +143,16 @@ pub enum HostKey {
     KnownHosts(String),
     /// Whatever it shows: a choice that the user made.
     AcceptNew,
+}
+
+/// Who brings the image to the rescue host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Source {
+    /// We send it.
+    #[default]
+    Push,
+    /// The rescue host downloads it.
+    Pull,
 }
 
 /// Which zero ranges of the image are written.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Progress};
+use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Progress, Pull};
 use crate::client::rescue::probe::{Facts, Requirements, probe, refuse};
 use crate::client::rescue::session::{Rights, Session, quote};
 use crate::disk_image::{HEAD, ZeroMode};
-use crate::node::spec::{Flash, SshFlash, Zero};
+use crate::node::spec::{Flash, Source, SshFlash, Zero};
 use crate::provision::error::Cause;
 use crate::provision::image::Verified;
 use crate::provision::observe::{HANDSHAKE, target};
@@ -40,6 +40,7 @@ fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
     wanted.secure_boot = job.spec.image.installer.secure_boot;
     wanted.instance_id.clone_from(&job.spec.instance_id);
     wanted.allow_disk_in_use = flash.allow_root_disk;
+    wanted.pull = (flash.source == Source::Pull).then_some(image.image.format);
     wanted
 }
 
@@ -50,6 +51,17 @@ async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<boo
     let script = format!("dd if={} bs={HEAD} count=1 2>/dev/null | {sum}", quote(&facts.disk.device));
     let output = session.run_with(Rights::Root, &script, READ_HEAD).await.map_err(Cause::Session)?;
     Ok(output.stdout.split_whitespace().next() == Some(image.head_sha256.to_string().as_str()))
+}
+
+/// The download of the rescue host, if it is to do that.
+async fn pull(job: &Job, flash: &SshFlash, image: &Verified) -> Option<Pull> {
+    let url = job.spec.image.url.clone().filter(|_| flash.source == Source::Pull)?;
+    // Ours may have come from the cache, long ago: the Factory then builds the image anew, which takes minutes. That is better
+    // waited for here than by curl. Whether the rescue host gets it in the end, it will say itself.
+    if let Err(error) = job.places.factory.asset(&url).await {
+        tracing::info!(%error, "the factory was asked whether it has the image");
+    }
+    Some(Pull::new(url, image.image.format))
 }
 
 async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &Verified) -> Step {
@@ -67,6 +79,7 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         },
         // The bytes that were verified, also if the file was changed since.
         sha256: Some(image.image.compressed_sha256),
+        pull: pull(job, flash, image).await,
         ..FlashOptions::default()
     };
     let tell = |at: Progress| {

@@ -6,10 +6,11 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::probe::{Facts, Kind, Privilege};
 use super::session::{Rights, Session, compact, quote};
-use crate::disk_image::{Digest, Event, Gpt, HEAD, Image, ZeroMode};
+use crate::disk_image::{Digest, Event, Format, Gpt, HEAD, Image, ZeroMode};
 
 mod disk;
 mod error;
@@ -37,11 +38,50 @@ pub struct FlashOptions {
     pub sha256: Option<Digest>,
     /// How long to try to get a broken connection back; the flash then goes on where it was.
     pub patience: Duration,
+    /// Lets the rescue host download the image by itself; `None` sends it.
+    pub pull: Option<Pull>,
+}
+
+/// An image that the rescue host downloads. What it is, is known from our own copy: only its extents are written, and
+/// each must have the hash that it has here.
+#[derive(Clone, Debug)]
+pub struct Pull {
+    /// Where from. Redirections lead to `https` only, unless this is `http` itself.
+    pub url: Url,
+    /// How it is compressed.
+    pub format: Format,
+    /// How long the server may send nothing.
+    pub idle: Duration,
+}
+
+impl Pull {
+    /// With the usual patience.
+    pub fn new(url: Url, format: Format) -> Self {
+        Self { url, format, idle: Duration::from_secs(60) }
+    }
+
+    /// What `pull.sh` wants to be set before it.
+    fn variables(&self) -> Result<String, Cause> {
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            return Err(Cause::SecretUrl);
+        }
+        let packed = match self.format {
+            Format::Xz => "xz",
+            Format::Zstd => "zst",
+            Format::Raw => "raw",
+        };
+        let plain = if self.url.scheme() == "https" { "" } else { "yes" };
+        Ok(format!(
+            "url={} plain={plain} packed={packed} idle={}",
+            quote(self.url.as_str()),
+            self.idle.as_secs().max(1)
+        ))
+    }
 }
 
 impl Default for FlashOptions {
     fn default() -> Self {
-        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120) }
+        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120), pull: None }
     }
 }
 
@@ -142,14 +182,14 @@ impl Run<'_> {
         let started = Instant::now();
         let compressed_size = image.size();
         let size = self.facts.disk.size / SECTOR * SECTOR;
-        let mut disk = Disk::open(self.session, self.start(), size, self.meter).await?;
+        let mut disk = Disk::open(self.session, self.start()?, size, self.meter).await?;
         let mut decoding = Decoding::start(image, size);
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = self.image_size(&head)?;
 
         disk.look_for(&head).await?;
         let (kept, next) = disk.keep(&mut decoding, first).await?;
-        let written = disk.write(&mut decoding, next, compressed_size).await?;
+        let written = disk.write(&mut decoding, next, compressed_size, self.options.pull.is_some()).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, image_size)?;
         let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;
@@ -196,18 +236,23 @@ impl Run<'_> {
         }
     }
 
-    fn start(&self) -> Start {
+    fn start(&self) -> Result<Start, Cause> {
         let Facts { privilege, hash_command, disk, .. } = self.facts;
         let hash = hash_command.as_deref().unwrap_or("sha256sum");
-        Start {
+        let mut script = format!("disk={} sum={}\n", quote(&disk.device), quote(hash));
+        if let Some(pull) = &self.options.pull {
+            script += &format!("{}\n{}\n", pull.variables()?, compact(PULL));
+        }
+        script += &compact(SCRIPT);
+        Ok(Start {
             rights: match privilege {
                 Privilege::Root => Rights::Root,
                 Privilege::None(_) => Rights::User,
             },
-            script: format!("disk={} sum={}\n{}", quote(&disk.device), quote(hash), compact(SCRIPT)),
+            script,
             identity: (disk.kind == Kind::Block).then(|| format!("i {} {}", disk.number, disk.size / SECTOR)),
             patience: self.options.patience,
-        }
+        })
     }
 }
 
@@ -229,6 +274,7 @@ async fn read_head(decoding: &mut Decoding) -> Result<(Vec<u8>, Option<Event>), 
 }
 
 const SCRIPT: &str = include_str!("flash/flash.sh");
+const PULL: &str = include_str!("flash/pull.sh");
 
 const SECTOR: u64 = 512;
 
@@ -237,4 +283,28 @@ const SECTOR: u64 = 512;
 fn _a_flash_may_move_between_threads(session: &Session, facts: &Facts, image: ImageSource, cancel: &CancellationToken) {
     fn movable(_: impl Send) {}
     movable(flash(session, facts, image, &FlashOptions::default(), &|_| (), cancel));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_scripts_together_are_short_enough_for_dropbear() {
+        let url = format!("https://factory.talos.dev/image/{}/v1.12.2/oracle-arm64.raw.xz", "0".repeat(64));
+        let pull = Pull::new(url.parse().unwrap(), Format::Xz);
+        let script = format!("{}{}\n{}", pull.variables().unwrap(), compact(PULL), compact(SCRIPT));
+        // Each quote becomes four characters; the disk and that which becomes root come before.
+        let len = quote(&script).len() + 300;
+        assert!(len < 9000, "{len}");
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_not_given_away() {
+        let pull = |url: &str| Pull::new(url.parse().unwrap(), Format::Xz).variables();
+        assert!(matches!(pull("https://me:secret@factory.example/a.xz"), Err(Cause::SecretUrl)));
+        assert!(matches!(pull("https://me@factory.example/a.xz"), Err(Cause::SecretUrl)));
+        assert!(pull("https://factory.example/a.xz").unwrap().contains(" plain= "));
+        assert!(pull("http://127.0.0.1:1/a.xz").unwrap().contains(" plain=yes "));
+    }
 }

@@ -7,7 +7,7 @@ use url::Url;
 use crate::node::draft::{FlashDraft, ImageDraft, SshDraft};
 use crate::node::finding::Findings;
 use crate::node::given::Given;
-use crate::node::spec::{Endpoint, Flash, HostKey, Image, SshAuth, SshFlash, Zero, choice};
+use crate::node::spec::{Endpoint, Flash, HostKey, Image, Source, SshAuth, SshFlash, Zero, choice};
 use crate::talos::image::InstallerReference;
 use crate::talos::schematic::SchematicId;
 use crate::talos::version::TalosVersion;
@@ -282,7 +282,7 @@ pub(super) fn flash(
     if draft.method.value().is_some() && !method {
         return Given::Value(Flash::None);
     }
-    choice(&draft.source, "flash.source", &[("push", ())], findings);
+    let source = choice(&draft.source, "flash.source", &[("push", Source::Push), ("pull", Source::Pull)], findings);
     let zero = choice(&draft.zero, "flash.zero", ZEROS, findings);
     let disk = disk(&draft.disk.clone().or(installed.clone()), findings);
     let auth = auth(&draft.ssh, findings);
@@ -300,6 +300,7 @@ pub(super) fn flash(
     match (disk.into_value(), auth.into_value(), host_key.into_value(), host.into_value()) {
         (Some(disk), Some(auth), Some(host_key), Some(host)) => Given::Value(Flash::Ssh(Box::new(SshFlash {
             disk,
+            source,
             zero,
             allow_root_disk: draft.allow_root_disk.value().copied().unwrap_or(false),
             host,

@@ -121,8 +121,12 @@ fn flash() -> Attribute {
             Attribute::string("source")
                 .optional()
                 .default("push")
-                .validate(one_of(&["push"]))
-                .description("`push`: the image is sent over SSH; the rescue system needs no internet."),
+                .validate(one_of(&["push", "pull"]))
+                .description(
+                    "`push`: the image is sent over SSH, about 140 MB; the rescue system needs no internet. `pull`: the rescue \
+                     system downloads it, with curl or wget and xz or zstd, which is faster behind a slow uplink; it is \
+                     downloaded here as well, to compare every byte that is written with it.",
+                ),
             Attribute::string("zero")
                 .optional()
                 .default("partitions")

@@ -75,6 +75,7 @@ impl<'a> Disk<'a> {
         decoding: &mut Decoding,
         first: Option<Event>,
         compressed_size: Option<u64>,
+        pull: bool,
     ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
@@ -86,6 +87,7 @@ impl<'a> Disk<'a> {
             size: self.size,
             sent: &mut sent,
             compressed_size,
+            pull,
             meter: self.meter,
         };
         self.remote.run(jobs, Some(self.meter)).await?;
@@ -187,6 +189,8 @@ struct Writing<'a, 'm> {
     size: u64,
     sent: &'a mut u64,
     compressed_size: Option<u64>,
+    /// The rescue host has the data: it needs only be told which.
+    pull: bool,
     meter: &'a Meter<'m>,
 }
 
@@ -200,12 +204,13 @@ impl Jobs for Writing<'_, '_> {
                     None => return Ok(None),
                 },
             };
-            if let Event::Data { offset, bytes, .. } = event {
+            if let Event::Data { offset, bytes, sha256 } = event {
                 let len = bytes.len() as u64;
                 fits(self.size, offset, len)?;
                 *self.sent += len;
                 self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
-                return Ok(Some(Job::Write(offset, bytes)));
+                let extent = Extent { offset, len, sha256 };
+                return Ok(Some(if self.pull { Job::Pull(extent) } else { Job::Write(offset, bytes) }));
             }
         }
     }

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::facts::{Disk, Facts, Imds, Kind, Privilege, UserData};
+use crate::disk_image::Format;
 use crate::talos::image::Architecture;
 
 /// What the image, and the user, demand of a shell and its disk.
@@ -18,6 +19,8 @@ pub struct Requirements {
     pub instance_id: Option<String>,
     /// The user insists on a disk that is in use (`flash.allow_root_disk`).
     pub allow_disk_in_use: bool,
+    /// The shell is to download the image by itself (`flash.source = "pull"`), compressed like this.
+    pub pull: Option<Format>,
     /// Lets a regular file stand for the disk, and asks for no rights: only code that is built to be tested can set it.
     file: bool,
 }
@@ -31,6 +34,7 @@ impl Requirements {
             secure_boot: false,
             instance_id: None,
             allow_disk_in_use: false,
+            pull: None,
             file: false,
         }
     }
@@ -52,6 +56,9 @@ pub enum Refusal {
     /// A command is missing.
     #[error("the rescue system has no {0}")]
     MissingTool(&'static str),
+    /// A command is missing that only a download by the rescue system itself needs.
+    #[error("the rescue system has no {0}, which it needs to download the image by itself")]
+    MissingForPull(&'static str),
     /// `dd` is too simple.
     #[error("the rescue system's dd does not know iflag=fullblock")]
     PoorDd,
@@ -151,6 +158,9 @@ impl Refusal {
             Self::MissingTool(_) | Self::PoorDd => {
                 "use a rescue system with coreutils or busybox (any Ubuntu, Debian, Oracle Linux or Alpine)"
             }
+            Self::MissingForPull(_) => {
+                "install it there, or set flash.source = \"push\": this computer sends the image, and the rescue system needs no internet"
+            }
             Self::WrongArchitecture { .. } => {
                 "set `architecture` of the image to that of the shape: arm64 for A1 and A2 (Ampere), amd64 for all others"
             }
@@ -217,7 +227,22 @@ fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     if facts.has("dd") && !facts.dd_fullblock {
         found.push(Refusal::PoorDd);
     }
+    if let Some(format) = requirements.pull {
+        found.extend(missing_for_pull(facts, format));
+    }
     found
+}
+
+fn missing_for_pull(facts: &Facts, format: Format) -> impl Iterator<Item = Refusal> {
+    let unpackers: (&[&str], _) = match format {
+        Format::Xz => (&["xz", "xzcat"], "xz"),
+        Format::Zstd => (&["zstd", "zstdcat"], "zstd"),
+        Format::Raw => (&["cat"], "cat"),
+    };
+    let needed: [(&[&str], _); 4] =
+        [(&["curl", "wget"], "curl and no wget"), unpackers, (&["mkfifo"], "mkfifo"), (&["tee"], "tee")];
+    let there = |names: &[&str]| names.iter().any(|name| *name == "cat" || facts.has(name));
+    needed.into_iter().filter(move |(names, _)| !there(names)).map(|(_, name)| Refusal::MissingForPull(name))
 }
 
 fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> {
