@@ -88,7 +88,7 @@ impl Image {
 pub enum Flash {
     /// It is there already: the machine runs Talos in maintenance mode.
     None,
-    /// Written over SSH from a rescue shell.
+    /// Written over SSH, from a rescue shell or below the running system.
     Ssh(Box<SshFlash>),
 }
 
@@ -107,6 +107,8 @@ impl Flash {
 pub struct SshFlash {
     /// Target disk, an absolute path below `/dev`.
     pub disk: String,
+    /// Whether the disk is that of the running system, which is overwritten on purpose.
+    pub in_place: bool,
     /// Who brings the image there.
     pub source: Source,
     /// Which zero ranges are written.

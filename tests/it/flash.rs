@@ -1,6 +1,7 @@
 //! Flashing through a real OpenSSH server to a sparse file, and to a loop device when the tests run as root.
 
 mod image;
+mod in_place;
 mod pull;
 mod session;
 mod sshd;

@@ -14,6 +14,7 @@ use crate::disk_image::{Digest, Event, Format, Gpt, HEAD, Image, ZeroMode};
 
 mod disk;
 mod error;
+mod in_place;
 mod meter;
 mod pieces;
 mod remote;
@@ -22,6 +23,7 @@ mod wire;
 mod zero;
 
 pub use error::{Cause, FlashError};
+pub use in_place::{Levers, Overwrite, System, overwrite};
 pub use source::{BoxError, ImageSource};
 
 use disk::Disk;
@@ -90,6 +92,12 @@ impl Default for FlashOptions {
 pub enum Phase {
     /// Reading the image's first MiB and comparing it with the disk. Nothing was written yet.
     Prepare,
+    /// In place: bringing the image into RAM.
+    Stage,
+    /// In place: checking what is in RAM.
+    Check,
+    /// In place: stopping the system that runs.
+    Stop,
     /// Making sure that the disk does not boot, whatever was on it.
     Wipe,
     /// Writing what is not zero.
@@ -236,8 +244,15 @@ impl Run<'_> {
         }
     }
 
+    fn rights(&self) -> Rights {
+        match self.facts.privilege {
+            Privilege::Root => Rights::Root,
+            Privilege::None(_) => Rights::User,
+        }
+    }
+
     fn start(&self) -> Result<Start, Cause> {
-        let Facts { privilege, hash_command, disk, .. } = self.facts;
+        let Facts { hash_command, disk, .. } = self.facts;
         let hash = hash_command.as_deref().unwrap_or("sha256sum");
         let mut script = format!("disk={} sum={}\n", quote(&disk.device), quote(hash));
         if let Some(pull) = &self.options.pull {
@@ -245,10 +260,7 @@ impl Run<'_> {
         }
         script += &compact(SCRIPT);
         Ok(Start {
-            rights: match privilege {
-                Privilege::Root => Rights::Root,
-                Privilege::None(_) => Rights::User,
-            },
+            rights: self.rights(),
             script,
             identity: (disk.kind == Kind::Block).then(|| format!("i {} {}", disk.number, disk.size / SECTOR)),
             patience: self.options.patience,

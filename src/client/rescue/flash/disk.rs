@@ -183,15 +183,16 @@ impl<'a> Disk<'a> {
 }
 
 /// The data of an image as it is decoded.
-struct Writing<'a, 'm> {
-    decoding: &'a mut Decoding,
-    next: Option<Event>,
-    size: u64,
-    sent: &'a mut u64,
-    compressed_size: Option<u64>,
+pub(super) struct Writing<'a, 'm> {
+    pub(super) decoding: &'a mut Decoding,
+    pub(super) next: Option<Event>,
+    pub(super) size: u64,
+    /// Bytes of data so far.
+    pub(super) sent: &'a mut u64,
+    pub(super) compressed_size: Option<u64>,
     /// The rescue host has the data: it needs only be told which.
-    pull: bool,
-    meter: &'a Meter<'m>,
+    pub(super) pull: bool,
+    pub(super) meter: &'a Meter<'m>,
 }
 
 impl Jobs for Writing<'_, '_> {

@@ -115,6 +115,12 @@ pub enum Cause {
     /// The image is to be downloaded by the rescue host, and its URL holds a password.
     #[error("the image's URL holds a user name or password, which is not given to the rescue host")]
     SecretUrl,
+    /// The running system was not overwritten, or not yet.
+    #[error("the running system was not overwritten: {0}")]
+    InPlace(String),
+    /// The running system was overwritten, and the disk does not hold what was written.
+    #[error("overwriting the running system failed: {0}")]
+    InPlaceStuck(String),
     /// The rescue host is connected, but gets nothing done.
     #[error("the rescue host made no progress for {seconds} s")]
     Stalled {
@@ -133,6 +139,9 @@ impl FlashError {
     /// What to do about it, and what state the disk is in.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.cause.hints();
+        if matches!(self.cause, Cause::InPlaceStuck(_)) {
+            return hints;
+        }
         hints.push(match self.phase {
             _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
@@ -153,6 +162,12 @@ impl Cause {
                 return vec![why.to_owned(), PUSH.to_owned()];
             }
             Self::SecretUrl => PUSH,
+            Self::InPlace(_) => {
+                "services that were stopped and file systems that became read-only are as before after a reboot; a rescue system (flash.method = \"ssh\") needs none of this"
+            }
+            Self::InPlaceStuck(_) => {
+                "the machine runs from RAM and must not be rebooted, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
+            }
             Self::Source(_) => "check the way to the Image Factory",
             Self::Decode(error) => match **error {
                 DecodeError::Sniff(ref error) => error.hint(),
@@ -191,6 +206,9 @@ impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Prepare => "preparing",
+            Self::Stage => "staging in RAM",
+            Self::Check => "checking what is in RAM",
+            Self::Stop => "stopping the system",
             Self::Wipe => "wiping",
             Self::Write => "writing",
             Self::Zero => "zeroing",

@@ -39,6 +39,10 @@ impl Requirements {
         }
     }
 
+    pub(super) fn is_on_a_file(&self) -> bool {
+        self.file
+    }
+
     /// A regular file may stand for the disk, and the architecture is not looked at.
     #[cfg(any(test, feature = "sim"))]
     pub fn on_a_file(self) -> Self {
@@ -140,6 +144,47 @@ pub enum Refusal {
         /// Number and name of each.
         processes: String,
     },
+    /// The running system is to be overwritten, and does not run from this disk.
+    #[error("flash.method is \"in_place\", but the system runs from {root}, not from {disk}")]
+    NotTheRootDisk {
+        /// As asked for.
+        disk: String,
+        /// Where it runs from.
+        root: String,
+    },
+    /// The running system cannot be overwritten: its root file system would not come to rest.
+    #[error("the root file system is on {0}, which cannot be overwritten in place")]
+    RootOn(String),
+    /// The image does not fit into RAM.
+    #[error("overwriting the running system takes {} MiB of free RAM, there are {}", .needed >> 20, .available >> 20)]
+    LittleMemory {
+        /// Bytes there are.
+        available: u64,
+        /// Bytes it takes.
+        needed: u64,
+    },
+    /// No sysrq: file systems cannot be made read-only by force.
+    #[error("/proc/sysrq-trigger is missing or cannot be written")]
+    NoSysrq,
+    /// A command is missing that only overwriting the running system needs.
+    #[error("the system has no {0}, which overwriting it in place needs")]
+    MissingInPlace(&'static str),
+    /// The kernel protects disks in use.
+    #[error("{disk} cannot be opened for writing while it is in use: {why}")]
+    Locked {
+        /// As asked for.
+        disk: String,
+        /// The kernel's words.
+        why: String,
+    },
+    /// An earlier overwrite did not come to its end.
+    #[error("an earlier overwrite of {disk} ended half-way: {said}")]
+    HalfOverwritten {
+        /// As asked for.
+        disk: String,
+        /// What it said last.
+        said: String,
+    },
     /// Secure Boot would refuse the image.
     #[error("Secure Boot is on, and the image is not signed for it")]
     SecureBoot,
@@ -181,6 +226,24 @@ impl Refusal {
                 "stop what stands on it (vgchange -an, mdadm --stop, cryptsetup close), or is this the wrong disk?"
             }
             Self::Open { .. } => "wait for that process or stop it: it may be an earlier flash",
+            Self::NotTheRootDisk { .. } => {
+                "set flash.method = \"ssh\" (the disk is free), or flash.disk to the disk that the system runs from"
+            }
+            Self::RootOn(_) | Self::Locked { .. } => {
+                "boot a rescue system that runs from RAM, or attach the boot volume to another instance, and set flash.method = \"ssh\""
+            }
+            Self::LittleMemory { .. } => {
+                "stop what uses the RAM, use a larger shape for the flash, or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::NoSysrq => {
+                "log in to the machine itself, not to a container on it; or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::MissingInPlace(_) => {
+                "install it (coreutils, util-linux and libc-bin have them all), or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::HalfOverwritten { .. } => {
+                "do not reboot it, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
+            }
             Self::SecureBoot => {
                 "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image"
             }
@@ -211,7 +274,7 @@ pub fn refusals(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     found
 }
 
-fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
+pub(super) fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
     if let (Privilege::None(why), false) = (&facts.privilege, requirements.file) {
         found.push(Refusal::NoRoot(why.clone()));
@@ -245,7 +308,7 @@ fn missing_for_pull(facts: &Facts, format: Format) -> impl Iterator<Item = Refus
     needed.into_iter().filter(move |(names, _)| !there(names)).map(|(_, name)| Refusal::MissingForPull(name))
 }
 
-fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> {
+pub(super) fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> {
     let path = || disk.path.clone();
     let needed = requirements.image_size.unwrap_or(MIN_DISK).max(MIN_DISK);
     match disk.kind {
@@ -294,7 +357,7 @@ fn use_of(disk: &Disk) -> Vec<Refusal> {
 }
 
 /// What holds for the machine that boots the disk, as far as the shell is that machine.
-fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
+pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
     let proven_other =
         matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
