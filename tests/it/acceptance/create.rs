@@ -1,6 +1,6 @@
 //! The main job: one apply takes a rescue shell to a joined worker.
 
-use talosoci::sim::{Event, NodeOptions, RescueOptions};
+use talosoci::sim::{Event, NodeOptions, RescueOptions, RescueRoot};
 
 use super::stage::{ROAD, Stage};
 
@@ -44,6 +44,26 @@ async fn a_rescue_host_without_curl_and_wget_is_told_to_push() {
     let said = stage.apply().await.failed();
     said.says("no curl and no wget").says("flash.source = \"push\"");
     assert_eq!(stage.count(|event| matches!(event, Event::DiskWrite { .. })), 0, "{}", stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_runs_from_the_disk_itself_is_overwritten_in_place() {
+    if ["setsid", "ldd"].map(which_is_missing) != [false, false] {
+        eprintln!("skipped: no setsid or ldd for the simulated system");
+        return;
+    }
+    let rescue = RescueOptions { root: RescueRoot::Disk("sda".to_owned()), ..RescueOptions::default() };
+    let options = NodeOptions { rescue, ..NodeOptions::default() };
+    let Some(stage) = Stage::with("v1.12.2", options).await else { return };
+    // Without being told, it is not overwritten.
+    let refused = stage.apply().await.failed();
+    refused.says("the rescue system runs from /dev/sda").says("flash.method = \"in_place\"");
+    assert_eq!(stage.count(|event| matches!(event, Event::DiskWrite { .. })), 0, "{}", stage.journal());
+    stage.replace("main.tf", "  flash = {\n", "  flash = {\n    method = \"in_place\"\n");
+    let said = stage.apply().await;
+    assert_eq!(said.code, Some(0), "{}\n{}", said.text, stage.journal());
+    assert_eq!(stage.milestones(), ROAD, "{}", stage.journal());
+    stage.plan().await.ok().says("No changes.");
 }
 
 fn which_is_missing(tool: &str) -> bool {
