@@ -2,6 +2,7 @@
 
 mod image;
 mod in_place;
+mod in_place_vm;
 mod pull;
 mod session;
 mod sshd;
