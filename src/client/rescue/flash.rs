@@ -195,9 +195,10 @@ impl Run<'_> {
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = self.image_size(&head)?;
 
-        disk.look_for(&head).await?;
+        let pull = self.options.pull.is_some();
+        disk.look_for(&head, pull).await?;
         let (kept, next) = disk.keep(&mut decoding, first).await?;
-        let written = disk.write(&mut decoding, next, compressed_size, self.options.pull.is_some()).await?;
+        let written = disk.write(&mut decoding, next, compressed_size, pull).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, image_size)?;
         let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;

@@ -12,6 +12,7 @@ use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, 
 use talosoci::client::rescue::probe::{Requirements, probe, refuse};
 use talosoci::disk_image::{Digest, Format};
 use talosoci::talos::image::Architecture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
 use super::image::{self, META, MIB};
@@ -112,21 +113,26 @@ async fn a_download_that_goes_wrong_is_told_in_its_own_words() {
     flipped[middle] ^= 1;
     let page = b"<!DOCTYPE html>\n<title>Sign in to the wifi</title>";
     for shell in [Shell::Dash, Shell::Bash, Shell::Busybox] {
-        let table: [(&[u8], Reply, &str); 6] = [
-            (&xz, Reply::Missing, "404"),
-            (&xz, Reply::Half, "ended with status"),
-            (&xz[..xz.len() / 2], Reply::All, "unpacking .xz ended with status"),
-            (&flipped, Reply::All, "unpacking .xz ended with status"),
-            (page, Reply::All, "the server sent no .xz file, but: <!DOCTYPE html> <title>Sign in to the wifi</title>"),
-            (b"", Reply::All, "the server sent no .xz file"),
+        let page_shown = "the server sent no .xz file, but: <!DOCTYPE html> <title>Sign in to the wifi</title>";
+        let table: [(&[u8], Reply, &str, bool); 6] = [
+            (&xz, Reply::Missing, "404", false),
+            (page, Reply::All, page_shown, false),
+            (b"", Reply::All, "the server sent no .xz file", false),
+            (&xz, Reply::Half, "ended with status", true),
+            (&xz[..xz.len() / 2], Reply::All, "unpacking .xz ended with status", true),
+            (&flipped, Reply::All, "unpacking .xz ended with status", true),
         ];
-        for (served, reply, words) in table {
+        for (served, reply, words, begun) in table {
             let Some(bench) = Bench::new(shell, &image::garbage(DISK_SIZE)).await else { continue };
             let server = Server::start(served, reply);
             let error = bench.pull(&xz, &server, Format::Xz, &|_| ()).await.unwrap_err();
             assert!(matches!(&error.cause, Cause::Pull(said) if said.contains(words)), "{shell:?} {words}: {error:?}");
             assert!(error.hints().iter().any(|hint| hint.contains("flash.source = \"push\"")), "{:?}", error.hints());
-            bench.assert_unbootable(&error);
+            if begun {
+                bench.assert_unbootable(&error);
+            } else {
+                assert!(!error.disk_touched && bench.disk(0, DISK_SIZE) == image::garbage(DISK_SIZE), "{error:?}");
+            }
         }
     }
 }
@@ -226,6 +232,66 @@ async fn an_encrypted_factory_may_not_lead_to_a_plain_one() {
         let error = bench.pull_with(&xz, pull, Duration::ZERO, &|_| (), &CancellationToken::new()).await.unwrap_err();
         assert!(matches!(&error.cause, Cause::Pull(said) if said.contains(rule)), "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_server_that_leads_to_a_plain_one_is_not_followed() {
+    if !has_tools() {
+        return;
+    }
+    let xz = image::xz(&image::raw(42));
+    for (tool, trust) in [("curl", "--cacert"), ("wget", "--ca-certificate")] {
+        let tools = [COREUTILS, &["xz"]].concat();
+        let Some(bench) = Bench::behind(Sshd::start_with_only(Shell::Dash, &tools), &[]) else { return };
+        let plain = Server::start(&xz, Reply::All);
+        let target = format!("http://127.0.0.1:{}/a.raw.xz", plain.port);
+        let (port, certificate) = encrypted_redirection(target).await;
+        let pull = || Pull::new(format!("https://localhost:{port}/a.raw.xz").parse().unwrap(), Format::Xz);
+        let never = CancellationToken::new();
+        let ask = || bench.pull_with(&xz, pull(), Duration::ZERO, &|_| (), &never);
+        // Nobody vouches for the certificate.
+        let real = format!("exec /usr/bin/{tool}");
+        bench.sshd.shim(tool, &format!("#!/bin/sh\n{real} \"$@\"\n"));
+        let error = ask().await.unwrap_err();
+        assert!(error.hints()[0].contains("ca-certificates"), "{error:?}");
+        // It is trusted, and leads astray.
+        let file = bench.sshd.path("ca.pem");
+        std::fs::write(&file, certificate).unwrap();
+        bench.sshd.shim(tool, &format!("#!/bin/sh\n{real} {trust} {} \"$@\"\n", file.display()));
+        let error = ask().await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Pull(_)) && plain.requests() == 0, "{tool}: {error:?}");
+        assert!(!error.disk_touched, "{error:?}");
+    }
+}
+
+/// A server that nobody knows, and that sends everybody elsewhere; its port and certificate.
+async fn encrypted_redirection(target: String) -> (u16, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            // Who does not trust it hangs up.
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let answer =
+                format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (port, made.cert.pem())
 }
 
 #[tokio::test(flavor = "multi_thread")]

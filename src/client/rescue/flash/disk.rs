@@ -37,10 +37,16 @@ impl<'a> Disk<'a> {
         Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
     }
 
-    /// Wipes the disk unless its first MiB is that of the image already.
-    pub(super) async fn look_for(&mut self, head: &[u8]) -> Result<(), Cause> {
+    /// Wipes the disk unless its first MiB is that of the image already; with `pull` only once the image comes.
+    pub(super) async fn look_for(&mut self, head: &[u8], pull: bool) -> Result<(), Cause> {
         self.complete = self.remote.hash(0..HEAD).await? == Digest::of(head);
-        if self.complete { Ok(()) } else { self.wipe().await }
+        if self.complete {
+            return Ok(());
+        }
+        if pull {
+            self.remote.begin_pull().await?;
+        }
+        self.wipe().await
     }
 
     /// Passes over what an earlier, interrupted flash of the same image has written; gives the first event it has not.

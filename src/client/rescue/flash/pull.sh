@@ -89,8 +89,8 @@ pull_u() {
     echo u
 }
 
-# The end of what a program said, in one line.
-said_in() { tail -n 3 "$dir/$1" 2>/dev/null | tr -s '\n\r' '  '; }
+# What a program said, in one line.
+said_in() { tr -s '\n\r' '  ' 2>/dev/null <"$dir/$1" | cut -c 1-300; }
 
 # The stream ended before the image: why? A download that is cut off from behind is not to blame.
 pull_broken() {

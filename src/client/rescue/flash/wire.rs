@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::pieces::{Piece, pieces};
 use super::{Cause, Meter};
 use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
-use crate::disk_image::{Digest, Extent};
+use crate::disk_image::{Digest, Extent, HEAD};
 
 /// One line to the script; data follows a `Write`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,16 @@ impl Wire {
         let answer = answer(&mut self.lines).await?;
         check(command, &answer)?;
         Ok(answer)
+    }
+
+    /// Starts the download, and reads as much of the image as was pushed: whatever is wrong with the way shows here.
+    pub(super) async fn begin_pull(&mut self) -> Result<(), Cause> {
+        self.ask(&Command::Pull).await?;
+        for piece in cut(0..HEAD)? {
+            self.ask(&Command::Skip(piece)).await?;
+        }
+        self.pulled = Some(HEAD);
+        Ok(())
     }
 
     /// Hands over jobs without waiting for each answer. A job is in `open` from before it is sent until it is confirmed, so
