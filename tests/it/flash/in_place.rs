@@ -299,6 +299,7 @@ impl Scene {
             meminfo: at("meminfo"),
             stop: format!("touch {}", at("stopped")),
             swapoff: "true".to_owned(),
+            seal: "true".to_owned(),
             patience: Duration::from_secs(20),
             tries: 3,
         };

@@ -39,6 +39,8 @@ pub struct Levers {
     pub stop: String,
     /// Command that gives up all swap space.
     pub swapoff: String,
+    /// Command that makes a partition, its only argument, read-only.
+    pub seal: String,
     /// How long file systems may take to become read-only.
     pub patience: Duration,
     /// How often a range is written before its disk is given up.
@@ -58,6 +60,7 @@ impl Default for Levers {
                    oracle-cloud-agent"
                 .to_owned(),
             swapoff: "swapoff -a".to_owned(),
+            seal: "blockdev --setro".to_owned(),
             patience: Duration::from_secs(60),
             tries: 3,
         }
@@ -76,6 +79,7 @@ impl Levers {
             ("meminfo", &self.meminfo),
             ("stop", &self.stop),
             ("swapoff", &self.swapoff),
+            ("seal", &self.seal),
         ];
         let words: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={}", quote(value))).collect();
         format!("{} tries={} patience={}", words.join(" "), self.tries, self.patience.as_secs())
@@ -301,7 +305,7 @@ mod tests {
     #[test]
     fn the_script_names_nothing_that_could_harm_the_machine_it_runs_on() {
         for script in [OVERWRITE, STAGE, START] {
-            for danger in ["/proc/sysrq", "/dev/sd", "/dev/vd", "swapoff -a", "systemctl", "reboot -f"] {
+            for danger in ["/proc/sysrq", "/dev/sd", "/dev/vd", "swapoff -a", "blockdev", "systemctl", "reboot -f"] {
                 assert!(!script.contains(danger), "{danger}");
             }
         }

@@ -22,7 +22,8 @@ pub struct Ground {
     pub locked: Option<String>,
     /// Type of the root file system, such as `ext4`.
     pub root_kind: String,
-    /// What stands between the root file system and the disk: `dm-LVM`, `dm-CRYPT`, `dm-mpath`, `raid`, `iscsi`, `network`.
+    /// What stands between the root file system and the disk: `dm-LVM`, `dm-CRYPT`, `dm-mpath`, `raid`, `iscsi`, `network`,
+    /// `panic`.
     pub stack: Vec<String>,
     /// An overwrite that was started earlier and is at work.
     pub running: bool,
@@ -122,6 +123,7 @@ fn layer_name(layer: &str) -> String {
         "dm-mpath" => "a multipath device",
         "raid" => "a software RAID",
         "iscsi" => "an iSCSI disk",
+        "panic" => "a file system that makes the kernel panic when it finds an error (errors=panic)",
         "network" => "a network block device",
         other => return format!("a device of its own kind ({other})"),
     }
@@ -152,8 +154,8 @@ fn room(ground: &Ground, needs: Needs) -> Vec<Refusal> {
 /// What stays free for the system while the image is in RAM, in bytes.
 const MARGIN: u64 = 64 << 20;
 
-const TOOLS: [&str; 12] =
-    ["sh", "dd", "sha256sum", "sleep", "sync", "cp", "mkdir", "rm", "mount", "swapoff", "setsid", "tail"];
+const TOOLS: [&str; 13] =
+    ["sh", "dd", "sha256sum", "sleep", "sync", "cp", "mkdir", "rm", "mount", "swapoff", "setsid", "tail", "blockdev"];
 
 const NETWORK: [&str; 7] = ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs"];
 

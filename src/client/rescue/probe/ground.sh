@@ -13,7 +13,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 echo ground=1
 say available "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB$/\1/p' "$meminfo" 2>/dev/null)"
 [ -w "$trigger" ] && say trigger yes
-for tool in sh dd sha256sum sleep sync cp mkdir rm mount swapoff setsid tail ldd; do
+for tool in sh dd sha256sum sleep sync cp mkdir rm mount swapoff setsid tail blockdev ldd; do
     have "$tool" && say tool "$tool"
 done
 if have busybox && ! ldd "$(command -v busybox)" 2>/dev/null | grep -q /ld-; then say tool static-busybox; fi
@@ -38,6 +38,7 @@ beneath() {
 root=
 while read -r _ _ number _ point rest; do
     [ "$point" = / ] || continue
+    case ,${rest##* }, in *,errors=panic,*) say stack panic ;; esac
     kind=${rest#* - }
     source=${kind#* }
     source=${source%% *}

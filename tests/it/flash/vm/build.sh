@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds a small Linux that runs from ext4 on its own disk, out of the programs of this machine and an unpacked Debian kernel
 # package: OUT/kernel, OUT/initrd, OUT/disk. Its root logs in by SSH with the keys in KEYS (host_ed25519, authorized_keys).
-# It never comes to rest: something writes to its disk all the time.
+# It never comes to rest: something writes to its disk all the time, and nothing of it stays in memory for long.
 #   build.sh OUT KERNEL KEYS
 set -eu
 out=$1 kernel=$2 keys=$3
@@ -56,6 +56,9 @@ ln -s vda /dev/victim
 /opt/busybox ip link set lo up
 /opt/busybox ip addr add 10.0.2.15/24 dev eth0
 /opt/busybox ip link set eth0 up
+# The page cache is emptied all the time: a program that is started from an overwritten disk does not start.
+cp /opt/busybox /run/busybox
+/run/busybox sh -c 'while :; do echo 3 >/proc/sys/vm/drop_caches; /run/busybox sleep 0.2; done' &
 (while :; do dd if=/dev/urandom bs=64k count=16 2>/dev/null >>/var/log/noise; sleep 0.2; done) &
 /usr/sbin/sshd -f /etc/sshd_config
 echo "the system is up"

@@ -3,7 +3,7 @@
 # disk will have it), $stage/plan (one range a line: d or z, SHA256, then BS AT N [BS AT N...]), $stage/head (the line of the
 # first MiB), $stage/tools. Says how far it is in $stage/log, a word and numbers a line; "!" begins what ended it before it
 # wrote anything, "!!" after.
-# `disk`, `stage`, `trigger`, `mountinfo`, `numbers`, `stop`, `swapoff`, `end` (the last MiB, as BS AT N...), `tries` and
+# `disk`, `stage`, `trigger`, `mountinfo`, `numbers` and `parts` (of the partitions), `stop`, `swapoff`, `seal`, `end` (the last MiB, as BS AT N...), `tries` and
 # `patience` (seconds) come from the environment: no path that is dangerous stands in this text.
 # After "wipe" no program may be run that is not in $stage/tools.
 LC_ALL=C
@@ -122,51 +122,65 @@ while writable; do
     sleep 1
 done
 
-# From here on there is no way back.
-echo wipe
-put z 1048576 0 1
-put z $end
-round=1 list=$stage/plan
-while :; do
+# A file system that finds an error notes it on its disk even when it is read-only, unless its device is read-only as well. That
+# of the whole disk stays writable.
+for part in $parts; do
+    $seal "$part" >/dev/null 2>&1 || give_up "$part cannot be made read-only: nothing was written to the disk"
+done
+
+# Writes the ranges in FILE.
+write_all() {
     done=0
     while read -r kind sum rest; do
         put "$kind" $rest
         measure $rest
         done=$((done + bytes))
         echo "write $done $total"
-    done <"$list"
+    done <"$1"
     sync
-    done=0 bad=0
-    : >"$stage/bad$round"
+}
+
+# Reads the ranges of KINDS in FILE back; those that are wrong go to $stage/wrong. Says how far it is as WORD. Sets `bad`.
+verify_all() {
+    word=$3 done=0 bad=0
+    : >"$stage/wrong"
     while read -r kind sum rest; do
+        case $1 in *"$kind"*) ;; *) continue ;; esac
         measure $rest
         if same "$disk" "$in" "$sum" $rest; then
             done=$((done + bytes))
-            echo "verify $done $total"
+            echo "$word $done $4"
         else
             bad=$((bad + bytes))
-            echo "$kind $sum $rest" >>"$stage/bad$round"
+            echo "$kind $sum $rest" >>"$stage/wrong"
         fi
-    done <"$list"
-    [ "$bad" -gt 0 ] || break
-    [ "$round" -lt "$tries" ] ||
-        stuck "$bad bytes were not what was written after $tries attempts; the first MiB was not written, the disk does not boot"
-    list=$stage/bad$round total=$bad
-    round=$((round + 1))
-done
+    done <"$2"
+}
 
-echo finish
-round=1
+# From here on there is no way back.
+echo wipe
+put z 1048576 0 1
+put z $end
+attempt=1 list=$stage/plan
 while :; do
-    put d $head
-    sync
-    same "$disk" "$in" "$head_sum" $head && break
-    if [ "$round" -ge "$tries" ]; then
+    write_all "$list"
+    verify_all dz "$list" verify "$total"
+    if [ "$bad" = 0 ]; then
+        echo finish
+        put d $head
+        sync
+        same "$disk" "$in" "$head_sum" $head || bad=1048576
+        # Once more before the machine may boot from it: something else may have written in the meantime.
+        [ "$bad" != 0 ] || verify_all d "$stage/plan" finish "$data"
+        [ "$bad" != 0 ] || break
         put z 1048576 0 1
         sync
-        stuck "the first MiB was not what was written after $tries attempts; it was wiped again, the disk does not boot"
     fi
-    round=$((round + 1))
+    [ "$attempt" -lt "$tries" ] ||
+        stuck "$bad bytes were not what was written after $tries attempts; the first MiB is empty, the disk does not boot"
+    attempt=$((attempt + 1))
+    list=$stage/list$attempt total=$bad
+    while read -r line; do echo "$line"; done <"$stage/wrong" >"$list"
 done
 echo reboot
 sleep 1

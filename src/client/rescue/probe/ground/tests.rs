@@ -6,7 +6,7 @@ use crate::talos::image::Architecture;
 const SYSTEM: &str = "root=sda1\nroot_disk=yes\nmount=sda1 /\nmount=sda15 /boot/efi\nswap=/dev/sda2\nopener=77 udevd";
 
 const GROUND: &str = "ground=1\navailable=10485760\ntrigger=yes\ntool=sh\ntool=dd\ntool=sha256sum\ntool=sleep\ntool=sync\n\
-tool=cp\ntool=mkdir\ntool=rm\ntool=mount\ntool=swapoff\ntool=setsid\ntool=tail\ntool=ldd\nwritable=yes\nroot_kind=ext4\nend=1\n";
+tool=cp\ntool=mkdir\ntool=rm\ntool=mount\ntool=swapoff\ntool=setsid\ntool=tail\ntool=blockdev\ntool=ldd\nwritable=yes\nroot_kind=ext4\nend=1\n";
 
 const NEEDS: Needs = Needs { payload: 139 << 20 };
 
@@ -39,6 +39,7 @@ fn what_the_root_file_system_must_not_stand_on_is_named() {
         ("stack=iscsi", "iSCSI"),
         ("stack=network", "network block device"),
         ("stack=bcache", "bcache"),
+        ("stack=panic", "errors=panic"),
         ("root_kind=nfs4", "network file system (nfs4)"),
     ];
     for (lines, name) in table {
