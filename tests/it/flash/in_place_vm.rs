@@ -23,7 +23,7 @@ use super::source;
 use super::sshd::{keygen, skip};
 
 /// A processor made of software takes its time.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_secs(600);
 
 /// There is no such device on any real machine: a mistake in the address would find nothing to overwrite.
 const DISK: &str = "/dev/victim";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{Answer, Facts};
+use super::facts::{Answer, Facts, Imds};
 use super::refuse::{self, Refusal, Requirements};
 use super::{ProbeError, beginning};
 use crate::client::rescue::flash::Levers;
@@ -93,6 +93,11 @@ pub fn refuse_in_place(
 /// What the root file system stands on.
 fn beneath(facts: &Facts, ground: &Ground, requirements: &Requirements) -> Vec<Refusal> {
     let disk = &facts.disk;
+    if let (Imds::Instance { id, .. }, Some(wanted)) = (&facts.imds, &requirements.instance_id)
+        && id != wanted
+    {
+        return vec![Refusal::NotTheMachine { found: id.clone(), wanted: wanted.clone() }];
+    }
     let mut found: Vec<Refusal> = ground.stack.iter().map(|layer| Refusal::RootOn(layer_name(layer))).collect();
     if NETWORK.contains(&ground.root_kind.as_str()) {
         found.push(Refusal::RootOn(format!("a network file system ({})", ground.root_kind)));

@@ -152,6 +152,14 @@ pub enum Refusal {
         /// Where it runs from.
         root: String,
     },
+    /// The running system is to be overwritten, and is that of another machine.
+    #[error("flash.method is \"in_place\", but the SSH host is {found}, not {wanted}")]
+    NotTheMachine {
+        /// Its OCID.
+        found: String,
+        /// That of the machine that is to be provisioned.
+        wanted: String,
+    },
     /// The running system cannot be overwritten: its root file system would not come to rest.
     #[error("the root file system is on {0}, which cannot be overwritten in place")]
     RootOn(String),
@@ -228,6 +236,9 @@ impl Refusal {
             Self::Open { .. } => "wait for that process or stop it: it may be an earlier flash",
             Self::NotTheRootDisk { .. } => {
                 "set flash.method = \"ssh\" (the disk is free), or flash.disk to the disk that the system runs from"
+            }
+            Self::NotTheMachine { .. } => {
+                "correct flash.ssh.host (or endpoint), or instance_id; a helper machine with the boot volume attached takes flash.method = \"ssh\""
             }
             Self::RootOn(_) | Self::Locked { .. } => {
                 "boot a rescue system that runs from RAM, or attach the boot volume to another instance, and set flash.method = \"ssh\""

@@ -86,6 +86,19 @@ fn each_rule_of_a_flash_in_place_has_its_refusal() {
 }
 
 #[test]
+fn another_machine_than_the_one_that_is_wanted_is_never_overwritten() {
+    let wanted = |id: &str| {
+        let mut wanted = requirements();
+        wanted.instance_id = Some(id.to_owned());
+        wanted
+    };
+    assert_eq!(refusals_in_place(&facts(""), &ground(""), &wanted("ocid1.instance.oc1.iad.abc"), NEEDS), []);
+    let found = refusals_in_place(&facts(""), &ground(""), &wanted("ocid1.instance.oc1.iad.xyz"), NEEDS);
+    assert!(matches!(&found[..], [Refusal::NotTheMachine { .. }]), "{found:?}");
+    assert!(found[0].to_string().contains("iad.abc, not ocid1.instance.oc1.iad.xyz"), "{}", found[0]);
+}
+
+#[test]
 fn a_missing_tool_is_named() {
     for tool in TOOLS {
         let ground = parse(&GROUND.replace(&format!("tool={tool}\n"), "")).unwrap();
