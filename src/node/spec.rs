@@ -88,7 +88,7 @@ impl Image {
 pub enum Flash {
     /// It is there already: the machine runs Talos in maintenance mode.
     None,
-    /// Written over SSH from a rescue shell.
+    /// Written over SSH, from a rescue shell or below the running system.
     Ssh(Box<SshFlash>),
 }
 
@@ -107,6 +107,10 @@ impl Flash {
 pub struct SshFlash {
     /// Target disk, an absolute path below `/dev`.
     pub disk: String,
+    /// Whether the disk is that of the running system, which is overwritten on purpose.
+    pub in_place: bool,
+    /// Who brings the image there.
+    pub source: Source,
     /// Which zero ranges are written.
     pub zero: Zero,
     /// Allow the disk that the rescue system runs from.
@@ -141,6 +145,16 @@ pub enum HostKey {
     KnownHosts(String),
     /// Whatever it shows: a choice that the user made.
     AcceptNew,
+}
+
+/// Who brings the image to the rescue host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Source {
+    /// We send it.
+    #[default]
+    Push,
+    /// The rescue host downloads it.
+    Pull,
 }
 
 /// Which zero ranges of the image are written.

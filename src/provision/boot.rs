@@ -14,21 +14,29 @@ use crate::provision::{Job, Step};
 /// A firmware boot of an arm64 instance takes minutes.
 const BOOT: Duration = Duration::from_secs(15 * 60);
 
-/// Reboots out of the rescue shell and waits for Talos. A helper machine that only has the disk attached is left alone: its
-/// user moves the disk while this waits.
+/// Reboots out of the rescue shell, where that is left to us, and waits for Talos. A helper machine that only has the disk
+/// attached is left alone: its user moves the disk while this waits.
 pub async fn run(job: &Job, seen: &mut Observation) -> Step {
     let mut awaited = "Talos to boot".to_owned();
-    if let Flash::Ssh(flash) = &job.spec.flash {
-        let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
-        if is_helper(job, flash, &session).await? {
-            awaited =
-                format!("{} to be moved from {} to its own instance, and Talos to boot there", flash.disk, flash.host);
-            tracing::warn!(helper = %flash.host, "the disk is written: detach it from the helper, attach it to its instance, start that");
-        } else {
-            rescue::reboot(&session).await.map_err(Cause::Session)?;
+    let mut limit = BOOT;
+    match &job.spec.flash {
+        // It reboots by itself; maybe it is still being written.
+        Flash::Ssh(flash) if flash.in_place => limit = 3 * BOOT,
+        Flash::Ssh(flash) => {
+            let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
+            if is_helper(job, flash, &session).await? {
+                awaited = format!(
+                    "{} to be moved from {} to its own instance, and Talos to boot there",
+                    flash.disk, flash.host
+                );
+                tracing::warn!(helper = %flash.host, "the disk is written: detach it from the helper, attach it to its instance, start that");
+            } else {
+                rescue::reboot(&session).await.map_err(Cause::Session)?;
+            }
         }
+        Flash::None => {}
     }
-    *seen = until(&job.limits.within(BOOT), awaited, || async {
+    *seen = until(&job.limits.within(limit), awaited, || async {
         match talos(job).await {
             Err(cause) => Look::Failed(cause),
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Progress};
-use crate::client::rescue::probe::{Facts, Requirements, probe, refuse};
+use crate::client::rescue;
+use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Levers, Progress, Pull, System};
+use crate::client::rescue::probe::{Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
 use crate::client::rescue::session::{Rights, Session, quote};
 use crate::disk_image::{HEAD, ZeroMode};
-use crate::node::spec::{Flash, SshFlash, Zero};
+use crate::node::spec::{Flash, Source, SshFlash, Zero};
 use crate::provision::error::Cause;
 use crate::provision::image::Verified;
 use crate::provision::observe::{HANDSHAKE, target};
@@ -25,7 +26,11 @@ pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
     let work = async {
         let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
         let facts = probe(&session, &flash.disk).await.map_err(Cause::Probe)?;
-        refuse(&facts, &requirements(job, flash, image)).map_err(Cause::Refused)?;
+        let wanted = requirements(job, flash, image);
+        if flash.in_place {
+            return in_place(job, flash, image, &session, &facts, &wanted).await;
+        }
+        refuse(&facts, &wanted).map_err(Cause::Refused)?;
         if holds(&session, &facts, image).await? {
             return Ok(format!("{} holds the image already", flash.disk));
         }
@@ -40,6 +45,7 @@ fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
     wanted.secure_boot = job.spec.image.installer.secure_boot;
     wanted.instance_id.clone_from(&job.spec.instance_id);
     wanted.allow_disk_in_use = flash.allow_root_disk;
+    wanted.pull = (flash.source == Source::Pull).then_some(image.image.format);
     wanted
 }
 
@@ -52,33 +58,55 @@ async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<boo
     Ok(output.stdout.split_whitespace().next() == Some(image.head_sha256.to_string().as_str()))
 }
 
+/// The download of the rescue host, if it is to do that.
+async fn pull(job: &Job, flash: &SshFlash, image: &Verified) -> Option<Pull> {
+    let url = job.spec.image.url.clone().filter(|_| flash.source == Source::Pull)?;
+    // Ours may have come from the cache, long ago: the Factory then builds the image anew, which takes minutes. That is better
+    // waited for here than by curl. Whether the rescue host gets it in the end, it will say itself.
+    if let Err(error) = job.places.factory.asset(&url).await {
+        tracing::info!(%error, "the factory was asked whether it has the image");
+    }
+    Some(Pull::new(url, image.image.format))
+}
+
+/// The system that runs is overwritten, and reboots by itself.
+async fn in_place(
+    job: &Job,
+    flash: &SshFlash,
+    image: &Verified,
+    session: &Session,
+    facts: &Facts,
+    wanted: &Requirements,
+) -> Step {
+    let levers = Levers::default();
+    let needs = Needs { payload: image.image.data_size() + HEAD };
+    let ground = survey(session, facts, &levers).await.map_err(Cause::Probe)?;
+    refuse_in_place(facts, &ground, wanted, needs).map_err(Cause::Refused)?;
+    if !ground.running && holds(session, facts, image).await? {
+        rescue::reboot(session).await.map_err(Cause::Session)?;
+        return Ok(format!("{} holds the image already", flash.disk));
+    }
+    let system = System { facts, ground: &ground, needs, levers: &levers };
+    let options = options(job, flash, image).await;
+    let source = source(image).await?;
+    let done =
+        flash::overwrite(session, system, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
+    Ok(match done.seen_to_reboot {
+        true => format!(
+            "{} MiB written to {} below the running system, read back and compared, in {}",
+            done.planned_bytes >> 20,
+            flash.disk,
+            seconds(done.took)
+        ),
+        false => format!("{} is being overwritten by the system that ran from it, out of sight", flash.disk),
+    })
+}
+
 async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &Verified) -> Step {
-    let source = ImageSource::file(&image.cached.path).await.map_err(|source| {
-        Cause::Image(crate::provision::image::ImageError::Read {
-            path: image.cached.path.display().to_string(),
-            source,
-        })
-    })?;
-    let options = FlashOptions {
-        zero: match flash.zero {
-            Zero::Partitions => ZeroMode::Partitions,
-            Zero::Needed => ZeroMode::Needed,
-            Zero::All => ZeroMode::All,
-        },
-        // The bytes that were verified, also if the file was changed since.
-        sha256: Some(image.image.compressed_sha256),
-        ..FlashOptions::default()
-    };
-    let tell = |at: Progress| {
-        let part = format!("{:?}", at.phase).to_lowercase();
-        job.limits.journal.progress(&part, journal::Progress { done: at.done, total: at.total, rate: at.rate });
-    };
-    let done = flash::flash(session, facts, source, &options, &tell, &job.limits.stop).await.map_err(|error| {
-        match error.cause {
-            flash::Cause::Cancelled => Cause::Stopped,
-            _ => Cause::Flash(error),
-        }
-    })?;
+    let source = source(image).await?;
+    let options = options(job, flash, image).await;
+    let done =
+        flash::flash(session, facts, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
     Ok(format!(
         "{} MiB written to {}, {} MiB read back and compared, in {}",
         (done.written_bytes + done.zeroed_bytes) >> 20,
@@ -86,4 +114,42 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
         done.verified_bytes >> 20,
         seconds(done.took)
     ))
+}
+
+async fn source(image: &Verified) -> Result<ImageSource, Cause> {
+    ImageSource::file(&image.cached.path).await.map_err(|source| {
+        Cause::Image(crate::provision::image::ImageError::Read {
+            path: image.cached.path.display().to_string(),
+            source,
+        })
+    })
+}
+
+async fn options(job: &Job, flash: &SshFlash, image: &Verified) -> FlashOptions {
+    FlashOptions {
+        zero: match flash.zero {
+            Zero::Partitions => ZeroMode::Partitions,
+            Zero::Needed => ZeroMode::Needed,
+            Zero::All => ZeroMode::All,
+        },
+        // The bytes that were verified, also if the file was changed since.
+        sha256: Some(image.image.compressed_sha256),
+        pull: pull(job, flash, image).await,
+        ..FlashOptions::default()
+    }
+}
+
+/// Notes progress where people watch.
+fn tell(job: &Job) -> impl Fn(Progress) + Send + Sync {
+    |at: Progress| {
+        let part = format!("{:?}", at.phase).to_lowercase();
+        job.limits.journal.progress(&part, journal::Progress { done: at.done, total: at.total, rate: at.rate });
+    }
+}
+
+fn flash_error(error: flash::FlashError) -> Cause {
+    match error.cause {
+        flash::Cause::Cancelled => Cause::Stopped,
+        _ => Cause::Flash(error),
+    }
 }

@@ -2,7 +2,10 @@
 
 mod boot;
 mod image;
+mod in_place;
+mod in_place_vm;
 mod interrupted;
+mod pull;
 mod session;
 mod sshd;
 

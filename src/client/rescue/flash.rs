@@ -6,13 +6,15 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::probe::{Facts, Kind, Privilege};
 use super::session::{Rights, Session, compact, quote};
-use crate::disk_image::{Digest, Event, Gpt, HEAD, Image, ZeroMode};
+use crate::disk_image::{Digest, Event, Format, Gpt, HEAD, Image, ZeroMode};
 
 mod disk;
 mod error;
+mod in_place;
 mod meter;
 mod pieces;
 mod remote;
@@ -21,6 +23,7 @@ mod wire;
 mod zero;
 
 pub use error::{Cause, FlashError};
+pub use in_place::{Levers, Overwrite, System, overwrite};
 pub use source::{BoxError, ImageSource};
 
 use disk::Disk;
@@ -37,11 +40,50 @@ pub struct FlashOptions {
     pub sha256: Option<Digest>,
     /// How long to try to get a broken connection back; the flash then goes on where it was.
     pub patience: Duration,
+    /// Lets the rescue host download the image by itself; `None` sends it.
+    pub pull: Option<Pull>,
+}
+
+/// An image that the rescue host downloads. What it is, is known from our own copy: only its extents are written, and
+/// each must have the hash that it has here.
+#[derive(Clone, Debug)]
+pub struct Pull {
+    /// Where from. Redirections lead to `https` only, unless this is `http` itself.
+    pub url: Url,
+    /// How it is compressed.
+    pub format: Format,
+    /// How long the server may send nothing.
+    pub idle: Duration,
+}
+
+impl Pull {
+    /// With the usual patience.
+    pub fn new(url: Url, format: Format) -> Self {
+        Self { url, format, idle: Duration::from_secs(60) }
+    }
+
+    /// What `pull.sh` wants to be set before it.
+    fn variables(&self) -> Result<String, Cause> {
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            return Err(Cause::SecretUrl);
+        }
+        let packed = match self.format {
+            Format::Xz => "xz",
+            Format::Zstd => "zst",
+            Format::Raw => "raw",
+        };
+        let plain = if self.url.scheme() == "https" { "" } else { "yes" };
+        Ok(format!(
+            "url={} plain={plain} packed={packed} idle={}",
+            quote(self.url.as_str()),
+            self.idle.as_secs().max(1)
+        ))
+    }
 }
 
 impl Default for FlashOptions {
     fn default() -> Self {
-        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120) }
+        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120), pull: None }
     }
 }
 
@@ -50,6 +92,12 @@ impl Default for FlashOptions {
 pub enum Phase {
     /// Reading the image's first MiB and comparing it with the disk. Nothing was written yet.
     Prepare,
+    /// In place: bringing the image into RAM.
+    Stage,
+    /// In place: checking what is in RAM.
+    Check,
+    /// In place: stopping the system that runs.
+    Stop,
     /// Making sure that the disk does not boot, whatever was on it.
     Wipe,
     /// Writing what is not zero.
@@ -142,14 +190,15 @@ impl Run<'_> {
         let started = Instant::now();
         let compressed_size = image.size();
         let size = self.facts.disk.size / SECTOR * SECTOR;
-        let mut disk = Disk::open(self.session, self.start(), size, self.meter).await?;
+        let mut disk = Disk::open(self.session, self.start()?, size, self.meter).await?;
         let mut decoding = Decoding::start(image, size);
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = self.image_size(&head)?;
 
-        disk.look_for(&head).await?;
+        let pull = self.options.pull.is_some();
+        disk.look_for(&head, pull).await?;
         let (kept, next) = disk.keep(&mut decoding, first).await?;
-        let written = disk.write(&mut decoding, next, compressed_size).await?;
+        let written = disk.write(&mut decoding, next, compressed_size, pull).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, image_size)?;
         let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;
@@ -196,18 +245,27 @@ impl Run<'_> {
         }
     }
 
-    fn start(&self) -> Start {
-        let Facts { privilege, hash_command, disk, .. } = self.facts;
+    fn rights(&self) -> Rights {
+        match self.facts.privilege {
+            Privilege::Root => Rights::Root,
+            Privilege::None(_) => Rights::User,
+        }
+    }
+
+    fn start(&self) -> Result<Start, Cause> {
+        let Facts { hash_command, disk, .. } = self.facts;
         let hash = hash_command.as_deref().unwrap_or("sha256sum");
-        Start {
-            rights: match privilege {
-                Privilege::Root => Rights::Root,
-                Privilege::None(_) => Rights::User,
-            },
-            script: format!("disk={} sum={}\n{}", quote(&disk.device), quote(hash), compact(SCRIPT)),
+        let mut script = format!("disk={} sum={}\n", quote(&disk.device), quote(hash));
+        if let Some(pull) = &self.options.pull {
+            script += &format!("{}\n{}\n", pull.variables()?, compact(PULL));
+        }
+        script += &compact(SCRIPT);
+        Ok(Start {
+            rights: self.rights(),
+            script,
             identity: (disk.kind == Kind::Block).then(|| format!("i {} {}", disk.number, disk.size / SECTOR)),
             patience: self.options.patience,
-        }
+        })
     }
 }
 
@@ -229,6 +287,7 @@ async fn read_head(decoding: &mut Decoding) -> Result<(Vec<u8>, Option<Event>), 
 }
 
 const SCRIPT: &str = include_str!("flash/flash.sh");
+const PULL: &str = include_str!("flash/pull.sh");
 
 const SECTOR: u64 = 512;
 
@@ -237,4 +296,28 @@ const SECTOR: u64 = 512;
 fn _a_flash_may_move_between_threads(session: &Session, facts: &Facts, image: ImageSource, cancel: &CancellationToken) {
     fn movable(_: impl Send) {}
     movable(flash(session, facts, image, &FlashOptions::default(), &|_| (), cancel));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_scripts_together_are_short_enough_for_dropbear() {
+        let url = format!("https://factory.talos.dev/image/{}/v1.12.2/oracle-arm64.raw.xz", "0".repeat(64));
+        let pull = Pull::new(url.parse().unwrap(), Format::Xz);
+        let script = format!("{}{}\n{}", pull.variables().unwrap(), compact(PULL), compact(SCRIPT));
+        // Each quote becomes four characters; the disk and that which becomes root come before.
+        let len = quote(&script).len() + 300;
+        assert!(len < 9000, "{len}");
+    }
+
+    #[test]
+    fn a_url_with_a_password_is_not_given_away() {
+        let pull = |url: &str| Pull::new(url.parse().unwrap(), Format::Xz).variables();
+        assert!(matches!(pull("https://me:secret@factory.example/a.xz"), Err(Cause::SecretUrl)));
+        assert!(matches!(pull("https://me@factory.example/a.xz"), Err(Cause::SecretUrl)));
+        assert!(pull("https://factory.example/a.xz").unwrap().contains(" plain= "));
+        assert!(pull("http://127.0.0.1:1/a.xz").unwrap().contains(" plain=yes "));
+    }
 }

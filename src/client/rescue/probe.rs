@@ -7,9 +7,11 @@ use thiserror::Error;
 use super::session::{Rights, Session, SessionError, compact, quote};
 
 mod facts;
+mod ground;
 mod refuse;
 
 pub use facts::{Disk, Facts, Imds, Kind, Mount, Partition, Privilege, UserData};
+pub use ground::{Ground, Needs, refusals_in_place, refuse_in_place, survey};
 pub use refuse::{Refusal, Requirements, refusals, refuse};
 
 /// Collects the facts about the shell and one disk. Writes nothing.

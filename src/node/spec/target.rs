@@ -7,13 +7,23 @@ use url::Url;
 use crate::node::draft::{FlashDraft, ImageDraft, SshDraft};
 use crate::node::finding::Findings;
 use crate::node::given::Given;
-use crate::node::spec::{Endpoint, Flash, HostKey, Image, SshAuth, SshFlash, Zero, choice};
+use crate::node::spec::{Endpoint, Flash, HostKey, Image, Source, SshAuth, SshFlash, Zero, choice};
 use crate::talos::image::InstallerReference;
 use crate::talos::schematic::SchematicId;
 use crate::talos::version::{OLDEST, TalosVersion};
 
 /// Port of apid (Talos v1.12.2 pkg/machinery/constants: ApidPort).
 pub const TALOS_PORT: u16 = 50000;
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Method {
+    #[default]
+    Ssh,
+    InPlace,
+    None,
+}
+
+const METHODS: &[(&str, Method)] = &[("ssh", Method::Ssh), ("in_place", Method::InPlace), ("none", Method::None)];
 
 const ZEROS: &[(&str, Zero)] = &[("partitions", Zero::Partitions), ("needed", Zero::Needed), ("all", Zero::All)];
 
@@ -247,7 +257,7 @@ fn sha256(given: &Given<String>, findings: &mut Findings) -> Given<String> {
 pub(super) fn flashes(given: &Given<FlashDraft>) -> Given<bool> {
     match given {
         Given::Value(draft) if draft.method.is_unknown() => Given::Unknown,
-        Given::Value(draft) => Given::Value(draft.method.value().is_none_or(|method| method == "ssh")),
+        Given::Value(draft) => Given::Value(draft.method.value().is_none_or(|method| method != "none")),
         Given::Unknown => Given::Unknown,
         Given::Absent => Given::Absent,
     }
@@ -275,11 +285,20 @@ pub(super) fn flash(
     if draft.method.is_unknown() {
         return Given::Unknown;
     }
-    let method = choice(&draft.method, "flash.method", &[("ssh", true), ("none", false)], findings);
-    if draft.method.value().is_some() && !method {
+    let method = choice(&draft.method, "flash.method", METHODS, findings);
+    if method == Method::None {
         return Given::Value(Flash::None);
     }
-    choice(&draft.source, "flash.source", &[("push", ())], findings);
+    let in_place = method == Method::InPlace;
+    let source = choice(&draft.source, "flash.source", &[("push", Source::Push), ("pull", Source::Pull)], findings);
+    if in_place && source == Source::Pull {
+        findings.error(
+            "in-place-pull",
+            "flash.source",
+            "the running system is overwritten in place with what was sent to its RAM: it cannot download it by itself",
+            "remove flash.source, or write \"push\"",
+        );
+    }
     let zero = choice(&draft.zero, "flash.zero", ZEROS, findings);
     let disk = disk(&draft.disk.clone().or(installed.clone()), findings);
     let auth = auth(&draft.ssh, findings);
@@ -297,6 +316,8 @@ pub(super) fn flash(
     match (disk.into_value(), auth.into_value(), host_key.into_value(), host.into_value()) {
         (Some(disk), Some(auth), Some(host_key), Some(host)) => Given::Value(Flash::Ssh(Box::new(SshFlash {
             disk,
+            in_place,
+            source,
             zero,
             allow_root_disk: draft.allow_root_disk.value().copied().unwrap_or(false),
             host,

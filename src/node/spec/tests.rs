@@ -102,6 +102,8 @@ fn each_mistake_is_named_by_its_rule() {
         }),
         ("flash-missing", |d| d.flash = Given::Absent),
         ("unknown-choice", |d| flash(d).method = text("usb")),
+        ("unknown-choice", |d| flash(d).source = text("torrent")),
+        ("in-place-pull", |d| (flash(d).method, flash(d).source) = (text("in_place"), text("pull"))),
         ("disk-missing", |d| flash(d).disk = Given::Absent),
         ("disk-syntax", |d| flash(d).disk = text("/dev/sda; rm -rf /")),
         ("ssh-key-missing", |d| flash(d).ssh.private_key = Given::Absent),

@@ -116,14 +116,27 @@ fn flash() -> Attribute {
             Attribute::string("method")
                 .optional()
                 .default("ssh")
-                .validate(one_of(&["ssh", "none"]))
-                .description("`ssh`: write the disk from a rescue shell. `none`: the machine already runs Talos in maintenance mode."),
+                .validate(one_of(&["ssh", "in_place", "none"]))
+                .description(
+                    "`ssh`: write the disk from a rescue shell, from which it is free. `in_place`: overwrite the disk of the \
+                     system that runs, such as the Ubuntu that the instance was launched with. All that is needed is brought \
+                     into its RAM and checked there (some 200 MiB must be free); then services are stopped, file systems become \
+                     read-only, the image is written, read back, and the machine reboots, all without a connection. Until the \
+                     first byte is written nothing is lost. If the disk then does not return what was written, its first MiB \
+                     stays empty and the machine is left running from RAM without a system to boot: its boot volume must be \
+                     flashed from another instance. Root on LVM (Oracle Linux' own images), LUKS, RAID, multipath, iSCSI (bare \
+                     metal) or a network is refused. `none`: the machine already runs Talos in maintenance mode.",
+                ),
             Attribute::string("disk").optional().description("Disk that is overwritten, such as `/dev/sda`. Never guessed. Default: the install disk of `talconfig` or `machine`."),
             Attribute::string("source")
                 .optional()
                 .default("push")
-                .validate(one_of(&["push"]))
-                .description("`push`: the image is sent over SSH; the rescue system needs no internet."),
+                .validate(one_of(&["push", "pull"]))
+                .description(
+                    "`push`: the image is sent over SSH, about 140 MB; the rescue system needs no internet. `pull`: the rescue \
+                     system downloads it, with curl or wget and xz or zstd, which is faster behind a slow uplink; it is \
+                     downloaded here as well, to compare every byte that is written with it.",
+                ),
             Attribute::string("zero")
                 .optional()
                 .default("partitions")

@@ -157,6 +157,7 @@ pub async fn run(
         metadata: context.metadata,
     });
     shared.sandbox.furnish(options)?;
+    shared.sandbox.remount(options, false)?;
     // Read and write: the pipe then never reports its end, however often tools open and close it.
     let control = pipe::OpenOptions::new().read_write(true).open_receiver(shared.sandbox.control())?;
     let sshd = if options.real_sshd { Sshd::prepare(&shared, &context.host_key, &shared.authorized)? } else { None };
@@ -166,7 +167,7 @@ pub async fn run(
             None => ssh::serve(Arc::clone(&shared), listener, context.host_key, life.clone()).await,
         }
     };
-    let listen = listen_to_tools(Arc::clone(&shared), control, sender);
+    let listen = listen_to_tools(Arc::clone(&shared), options, control, sender);
     tokio::select! {
         () = serve => Ok(None),
         result = listen => result.map(|()| None),
@@ -176,6 +177,7 @@ pub async fn run(
 
 async fn listen_to_tools(
     shared: Arc<Shared>,
+    options: &RescueOptions,
     control: pipe::Receiver,
     endings: mpsc::UnboundedSender<Ending>,
 ) -> io::Result<()> {
@@ -195,7 +197,11 @@ async fn listen_to_tools(
                 shared.note(Event::SshExec { command, status, bytes_in: 0, bytes_out: 0 });
                 continue;
             }
-            // A letter for the sysrq trigger: b reboots, o switches off, s and u do nothing to a file.
+            // Letters for the sysrq trigger: u remounts, b reboots, o switches off; s has nothing to do.
+            "u" => {
+                shared.sandbox.remount(options, true)?;
+                continue;
+            }
             "reboot" | "b" => Ending::Reboot,
             "poweroff" | "o" => Ending::PowerOff,
             _ => continue,

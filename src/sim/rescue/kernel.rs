@@ -16,17 +16,33 @@ pub fn write(root: &Path, options: &RescueOptions) -> io::Result<()> {
     write_machine(root, options)
 }
 
+/// Says what is mounted; `read_only` after somebody pulled the emergency lever (sysrq `u`).
+pub fn write_mounts(root: &Path, options: &RescueOptions, read_only: bool) -> io::Result<()> {
+    let put = |name: &str, text: &str| put(&root.join("proc").join(name), text);
+    let mut mounts = mounts(options);
+    if read_only {
+        let changed = mounts.lines().map(|line| match line.starts_with("/dev/") {
+            true => line.replacen(" rw", " ro", 1),
+            false => line.to_owned(),
+        });
+        mounts = changed.map(|line| line + "\n").collect();
+    }
+    put("mounts", &here(root, &mounts))?;
+    put("self/mounts", &here(root, &mounts))?;
+    put("self/mountinfo", &here(root, &mount_info(options, &mounts)))
+}
+
+/// Devices stand here with their real paths, since scripts hand them on; what leaves the host is stripped of the root.
+fn here(root: &Path, text: &str) -> String {
+    text.replace("/dev/sd", &format!("{}/dev/sd", root.display()))
+}
+
 fn write_proc(root: &Path, options: &RescueOptions) -> io::Result<()> {
     let put = |name: &str, text: &str| put(&root.join("proc").join(name), text);
-    let mounts = mounts(options);
-    // Devices stand here with their real paths, since scripts hand them on; what leaves the host is stripped of the root.
-    let here = |text: &str| text.replace("/dev/sd", &format!("{}/dev/sd", root.display()));
-    put("mounts", &here(&mounts))?;
-    put("self/mounts", &here(&mounts))?;
-    put("self/mountinfo", &here(&mount_info(options, &mounts)))?;
+    write_mounts(root, options, false)?;
     symlink("/proc/self/fd", root.join("proc/self/fd"))?;
     let swaps: String = options.swaps.iter().map(|name| format!("{name} partition 1048576 0 -2\n")).collect();
-    put("swaps", &here(&format!("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n{swaps}")))?;
+    put("swaps", &here(root, &format!("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n{swaps}")))?;
     let kilobytes = options.disk_bytes / 1024;
     put("partitions", &format!("major minor  #blocks  name\n\n   8        0 {kilobytes} {}\n", options.disk))?;
     put("meminfo", "MemTotal:       24576000 kB\nMemFree:        22000000 kB\nMemAvailable:   23000000 kB\n")?;
@@ -58,10 +74,12 @@ fn mounts(options: &RescueOptions) -> String {
 fn mount_info(options: &RescueOptions, mounts: &str) -> String {
     let line = |(index, line): (usize, &str)| {
         let mut words = line.split(' ');
-        let (device, at, kind) = (words.next()?, words.next()?, words.next()?);
+        let (device, at, kind, flags) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        // Of the whole file system, not of this mount of it.
+        let state = if flags.starts_with("ro") { "ro" } else { "rw" };
         let number = device.strip_prefix("/dev/").and_then(|name| device_number(options, name));
         let number = number.unwrap_or_else(|| format!("0:{}", index + 20));
-        Some(format!("{} 1 {number} / {at} rw,relatime shared:1 - {kind} {device} rw\n", index + 20))
+        Some(format!("{} 1 {number} / {at} rw,relatime shared:1 - {kind} {device} {state}\n", index + 20))
     };
     mounts.lines().enumerate().filter_map(line).collect()
 }

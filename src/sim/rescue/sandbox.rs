@@ -52,6 +52,11 @@ impl Sandbox {
         self.link_tools(options)
     }
 
+    /// Makes the file systems of all disks read-only, or as they are at the start.
+    pub fn remount(&self, options: &RescueOptions, read_only: bool) -> io::Result<()> {
+        super::kernel::write_mounts(&self.root, options, read_only)
+    }
+
     /// The pretend `/`.
     pub fn root(&self) -> &Path {
         &self.root
@@ -259,6 +264,7 @@ const REAL: &[&str] = &[
     "head",
     "hexdump",
     "kill",
+    "ldd",
     "ln",
     "logger",
     "ls",

@@ -95,7 +95,8 @@ blockdev)
   for device in "$@"; do :; done
   name=${device##*/}
   at=$SIM/sys/class/block/$name
-  [ -k "$device" ] || { echo "blockdev: cannot open $device: No such file or directory" >&2; exit 1; }
+  # The partitions of a pretend disk are not there as devices of their own, but the kernel knows them.
+  [ -k "$device" ] || [ -e "$at/partition" ] || { echo "blockdev: cannot open $device: No such file or directory" >&2; exit 1; }
   for word in "$@"; do
     case $word in
     --getsize64) echo $(($(cat "$at/size") * 512)) ;;
@@ -104,7 +105,9 @@ blockdev)
     --getpbsz) cat "$at/queue/physical_block_size" ;;
     --getro) cat "$at/ro" ;;
     --getbsz) echo 4096 ;;
-    --flushbufs | --setrw | --setro | -v | -q) ;;
+    --setro) admin "cannot open /dev/$name" && echo 1 >"$at/ro" ;;
+    --setrw) admin "cannot open /dev/$name" && echo 0 >"$at/ro" ;;
+    --flushbufs | -v | -q) ;;
     --rereadpt)
       admin "cannot open /dev/$name"
       if grep -q "^$SIM/dev/$name" "$SIM/proc/mounts" "$SIM/proc/swaps"; then

@@ -20,6 +20,60 @@ async fn one_apply_takes_a_rescue_shell_to_a_ready_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rescue_host_that_downloads_the_image_by_itself_ends_in_the_same_node() {
+    let missing = ["curl", "wget"].map(which_is_missing);
+    if missing == [true, true] || which_is_missing("xz") {
+        eprintln!("skipped: no curl, no wget or no xz for the simulated rescue host");
+        return;
+    }
+    let Some(stage) = Stage::new("v1.12.2").await else { return };
+    stage.replace("main.tf", "  flash = {\n", "  flash = {\n    source = \"pull\"\n");
+    let said = stage.apply().await;
+    assert_eq!(said.code, Some(0), "{}\n{}", said.text, stage.journal());
+    assert_eq!(stage.milestones(), ROAD, "{}", stage.journal());
+    let image = |event: &Event| matches!(event, Event::Factory { request, .. } if request.starts_with("GET /image/"));
+    assert_eq!(stage.count(image), 2, "one is ours, one the rescue host's: {}", stage.journal());
+    stage.plan().await.ok().says("No changes.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rescue_host_without_curl_and_wget_is_told_to_push() {
+    let rescue =
+        RescueOptions { missing_tools: ["curl", "wget"].map(str::to_owned).to_vec(), ..RescueOptions::default() };
+    let options = NodeOptions { rescue, ..NodeOptions::default() };
+    let Some(stage) = Stage::with("v1.12.2", options).await else { return };
+    stage.replace("main.tf", "  flash = {\n", "  flash = {\n    source = \"pull\"\n");
+    let said = stage.apply().await.failed();
+    said.says("no curl and no wget").says("flash.source = \"push\"");
+    assert_eq!(stage.count(|event| matches!(event, Event::DiskWrite { .. })), 0, "{}", stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_that_runs_from_the_disk_itself_is_overwritten_in_place() {
+    if ["setsid", "ldd"].map(which_is_missing) != [false, false] {
+        eprintln!("skipped: no setsid or ldd for the simulated system");
+        return;
+    }
+    let rescue = RescueOptions { root: RescueRoot::Disk("sda".to_owned()), ..RescueOptions::default() };
+    let options = NodeOptions { rescue, ..NodeOptions::default() };
+    let Some(stage) = Stage::with("v1.12.2", options).await else { return };
+    // Without being told, it is not overwritten.
+    let refused = stage.apply().await.failed();
+    refused.says("the rescue system runs from /dev/sda").says("flash.method = \"in_place\"");
+    assert_eq!(stage.count(|event| matches!(event, Event::DiskWrite { .. })), 0, "{}", stage.journal());
+    stage.replace("main.tf", "  flash = {\n", "  flash = {\n    method = \"in_place\"\n");
+    let said = stage.apply().await;
+    assert_eq!(said.code, Some(0), "{}\n{}", said.text, stage.journal());
+    assert_eq!(stage.milestones(), ROAD, "{}", stage.journal());
+    stage.plan().await.ok().says("No changes.");
+}
+
+fn which_is_missing(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    !std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_plan_names_the_steps_and_what_is_known_without_a_network() {
     let Some(stage) = Stage::new("v1.12.2").await else { return };
     let said = stage.run(&["plan", "-no-color"]).await.ok();

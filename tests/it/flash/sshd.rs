@@ -30,6 +30,15 @@ pub struct Sshd {
 impl Sshd {
     /// Starts one, or says why not and gives `None`.
     pub fn start(shell: Shell) -> Option<Self> {
+        Self::start_with(shell, None)
+    }
+
+    /// Starts one whose remote side has only these tools of this machine, beside what comes with its shell.
+    pub fn start_with_only(shell: Shell, tools: &[&str]) -> Option<Self> {
+        Self::start_with(shell, Some(tools))
+    }
+
+    fn start_with(shell: Shell, tools: Option<&[&str]>) -> Option<Self> {
         let Some(binary) = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
             .into_iter()
             .find(|path| Path::new(path).exists())
@@ -44,6 +53,17 @@ impl Sshd {
             skip(&format!("no {shell:?}"));
             return None;
         }
+        for tool in tools.unwrap_or_default() {
+            let Some(place) =
+                ["/usr/bin", "/bin"].map(|dir| Path::new(dir).join(tool)).into_iter().find(|p| p.exists())
+            else {
+                skip(&format!("no {tool}"));
+                return None;
+            };
+            let _ = std::fs::remove_file(bin.join(tool));
+            std::os::unix::fs::symlink(place, bin.join(tool)).unwrap();
+        }
+        let others = if tools.is_some() { "" } else { ":/usr/bin:/bin" };
         for key in keys() {
             std::fs::copy(&key, dir.path().join(key.file_name().unwrap())).unwrap();
         }
@@ -52,7 +72,7 @@ impl Sshd {
         std::fs::write(dir.path().join("authorized_keys"), keys).unwrap();
         let config = format!(
             "HostKey {0}/host_ed25519\nHostKey {0}/host_rsa\nAuthorizedKeysFile {0}/authorized_keys\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n\
-             PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel ERROR\nPidFile none\nSetEnv PATH={0}/bin:/usr/bin:/bin\n",
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel ERROR\nPidFile none\nSetEnv PATH={0}/bin{others}\n",
             dir.path().display()
         );
         std::fs::write(dir.path().join("sshd_config"), config).unwrap();

@@ -37,10 +37,16 @@ impl<'a> Disk<'a> {
         Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
     }
 
-    /// Wipes the disk unless its first MiB is that of the image already.
-    pub(super) async fn look_for(&mut self, head: &[u8]) -> Result<(), Cause> {
+    /// Wipes the disk unless its first MiB is that of the image already; with `pull` only once the image comes.
+    pub(super) async fn look_for(&mut self, head: &[u8], pull: bool) -> Result<(), Cause> {
         self.complete = self.remote.hash(0..HEAD).await? == Digest::of(head);
-        if self.complete { Ok(()) } else { self.wipe().await }
+        if self.complete {
+            return Ok(());
+        }
+        if pull {
+            self.remote.begin_pull().await?;
+        }
+        self.wipe().await
     }
 
     /// Passes over what an earlier, interrupted flash of the same image has written; gives the first event it has not.
@@ -75,6 +81,7 @@ impl<'a> Disk<'a> {
         decoding: &mut Decoding,
         first: Option<Event>,
         compressed_size: Option<u64>,
+        pull: bool,
     ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
@@ -86,6 +93,7 @@ impl<'a> Disk<'a> {
             size: self.size,
             sent: &mut sent,
             compressed_size,
+            pull,
             meter: self.meter,
         };
         self.remote.run(jobs, Some(self.meter)).await?;
@@ -181,13 +189,16 @@ impl<'a> Disk<'a> {
 }
 
 /// The data of an image as it is decoded.
-struct Writing<'a, 'm> {
-    decoding: &'a mut Decoding,
-    next: Option<Event>,
-    size: u64,
-    sent: &'a mut u64,
-    compressed_size: Option<u64>,
-    meter: &'a Meter<'m>,
+pub(super) struct Writing<'a, 'm> {
+    pub(super) decoding: &'a mut Decoding,
+    pub(super) next: Option<Event>,
+    pub(super) size: u64,
+    /// Bytes of data so far.
+    pub(super) sent: &'a mut u64,
+    pub(super) compressed_size: Option<u64>,
+    /// The rescue host has the data: it needs only be told which.
+    pub(super) pull: bool,
+    pub(super) meter: &'a Meter<'m>,
 }
 
 impl Jobs for Writing<'_, '_> {
@@ -200,12 +211,13 @@ impl Jobs for Writing<'_, '_> {
                     None => return Ok(None),
                 },
             };
-            if let Event::Data { offset, bytes, .. } = event {
+            if let Event::Data { offset, bytes, sha256 } = event {
                 let len = bytes.len() as u64;
                 fits(self.size, offset, len)?;
                 *self.sent += len;
                 self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
-                return Ok(Some(Job::Write(offset, bytes)));
+                let extent = Extent { offset, len, sha256 };
+                return Ok(Some(if self.pull { Job::Pull(extent) } else { Job::Write(offset, bytes) }));
             }
         }
     }

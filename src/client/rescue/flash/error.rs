@@ -101,6 +101,26 @@ pub enum Cause {
     /// The script on the rescue host gave up.
     #[error("the rescue host failed: {0}")]
     Remote(String),
+    /// The rescue host could not download the image.
+    #[error("the rescue host could not download the image: {0}")]
+    Pull(String),
+    /// The rescue host downloaded something else than what was verified here.
+    #[error("the rescue host was served another image than the one verified here (bytes {offset} to {})", .offset + .len)]
+    OtherImage {
+        /// Where the difference is, in bytes of the decoded image.
+        offset: u64,
+        /// In bytes.
+        len: u64,
+    },
+    /// The image is to be downloaded by the rescue host, and its URL holds a password.
+    #[error("the image's URL holds a user name or password, which is not given to the rescue host")]
+    SecretUrl,
+    /// The running system was not overwritten, or not yet.
+    #[error("the running system was not overwritten: {0}")]
+    InPlace(String),
+    /// The running system was overwritten, and the disk does not hold what was written.
+    #[error("overwriting the running system failed: {0}")]
+    InPlaceStuck(String),
     /// The rescue host is connected, but gets nothing done.
     #[error("the rescue host made no progress for {seconds} s")]
     Stalled {
@@ -119,6 +139,9 @@ impl FlashError {
     /// What to do about it, and what state the disk is in.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.cause.hints();
+        if matches!(self.cause, Cause::InPlaceStuck(_)) {
+            return hints;
+        }
         hints.push(match self.phase {
             _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
@@ -133,6 +156,18 @@ impl Cause {
         let text = match self {
             Self::Cancelled | Self::Internal(_) => return Vec::new(),
             Self::Session(error) => return error.hints(),
+            Self::Pull(said) => return vec![pull_hint(said).to_owned(), PUSH.to_owned()],
+            Self::OtherImage { .. } => {
+                let why = "a proxy may answer in its place, or the Factory has built the image anew since it was downloaded here: remove it from cache_dir and run again";
+                return vec![why.to_owned(), PUSH.to_owned()];
+            }
+            Self::SecretUrl => PUSH,
+            Self::InPlace(_) => {
+                "services that were stopped and file systems that became read-only are as before after a reboot; a rescue system (flash.method = \"ssh\") needs none of this"
+            }
+            Self::InPlaceStuck(_) => {
+                "the machine runs from RAM and must not be rebooted, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
+            }
             Self::Source(_) => "check the way to the Image Factory",
             Self::Decode(error) => match **error {
                 DecodeError::Sniff(ref error) => error.hint(),
@@ -171,6 +206,9 @@ impl std::fmt::Display for Phase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Prepare => "preparing",
+            Self::Stage => "staging in RAM",
+            Self::Check => "checking what is in RAM",
+            Self::Stop => "stopping the system",
             Self::Wipe => "wiping",
             Self::Write => "writing",
             Self::Zero => "zeroing",
@@ -180,5 +218,56 @@ impl std::fmt::Display for Phase {
     }
 }
 
+/// What usually stands behind the words of curl, wget and the unpackers.
+fn pull_hint(said: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["resolve", "bad address", "Name or service not known"]) {
+        "give the rescue host a DNS server (in OCI: 169.254.169.254), or a rescue system whose network is complete"
+    } else if says(&["certificate", "Certificate", "CAfile"]) {
+        "install ca-certificates on the rescue host, and check its clock"
+    } else if says(&["is there", "not installed", "not supported"]) {
+        "install curl (or wget) and xz on the rescue host"
+    } else if says(&["No space left", "named pipe"]) {
+        "free some space in /run or /tmp of the rescue host"
+    } else {
+        "check that the rescue host reaches the Image Factory over https"
+    }
+}
+
+const PUSH: &str =
+    "or set flash.source = \"push\": this computer sends the image, and the rescue host needs no internet";
 const LARGER_DISK: &str = "resize the boot volume (the oracle image needs 9192 MiB), or is this the wrong disk?";
 const DAMAGED: &str = "the image was damaged or cut off on its way: run again";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_with_a_pull_has_its_remedy_and_push_is_always_one() {
+        let table = [
+            ("curl ended with status 6: curl: (6) Could not resolve host: factory.talos.dev", "DNS"),
+            ("wget ended with status 1: wget: bad address 'factory.talos.dev'", "DNS"),
+            (
+                "curl ended with status 60: curl: (60) SSL certificate problem: unable to get local issuer",
+                "ca-certificates",
+            ),
+            (
+                "curl ended with status 77: curl: (77) error setting certificate verify locations: CAfile: /etc",
+                "ca-certificates",
+            ),
+            ("the download ended with status 127: neither curl nor wget is there", "install curl"),
+            ("unpacking .xz ended with status 127: xz is not installed", "install curl"),
+            ("no room for a named pipe in /run, /dev/shm or /tmp", "free some space"),
+            (
+                "curl ended with status 22: curl: (22) The requested URL returned error: 404",
+                "reaches the Image Factory",
+            ),
+        ];
+        for (said, part) in table {
+            let hints = Cause::Pull(said.to_owned()).hints();
+            assert!(hints[0].contains(part), "{said}: {hints:?}");
+            assert!(hints[1].contains("flash.source = \"push\""), "{hints:?}");
+        }
+    }
+}

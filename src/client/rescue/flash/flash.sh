@@ -6,6 +6,7 @@
 #   h BS AT N [BS AT N...] -> h SHA256                hashes the pieces, one after the other, as the disk returns them
 #   s                      -> s                       waits until all is on the disk
 #   q                      -> q, and ends             lets the kernel read the partition table
+#   u, k, f                                           see pull.sh, which stands before this text when they are used
 # A failure is answered with a line that begins with "!", and ends the script with status 1, as does the end of the input.
 # POSIX sh; tested with dash, bash and busybox ash. `disk` and `sum` are set by the line before this text.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -102,6 +103,7 @@ while read -r command rest; do
     z) zero $rest && printf 'z %s\n' "$rest" ;;
     h) hash $rest ;;
     s) settle && echo s ;;
+    u | k | f) "pull_$command" $rest ;;
     q)
         [ -n "$block" ] && blockdev --rereadpt "$disk" 2>/dev/null
         echo q

@@ -14,6 +14,17 @@ impl Piece {
     pub(super) fn len(self) -> u64 {
         self.size * self.count
     }
+
+    /// The same in parts that each end in time, whatever they wait for.
+    pub(super) fn parts(self) -> impl Iterator<Item = Self> {
+        let Self { size, at, count } = self;
+        let most = PART / size;
+        (0..count.div_ceil(most)).map(move |part| Self {
+            size,
+            at: at + part * most,
+            count: most.min(count - part * most),
+        })
+    }
 }
 
 impl std::fmt::Display for Piece {
@@ -48,6 +59,9 @@ fn cut(range: Range<u64>, sizes: &[u64], found: &mut Vec<Piece>) {
     cut(end * size..range.end, smaller, found);
 }
 
+/// What one answer stands for, at most, where it is cheap: in bytes.
+const PART: u64 = 1 << 30;
+
 const SECTOR: u64 = 512;
 const SIZES: [u64; 3] = [1 << 20, 64 << 10, SECTOR];
 
@@ -70,6 +84,14 @@ mod tests {
         assert_eq!(shown(K64..3 * K64), ["65536 1 2"]);
         assert_eq!(shown(K64 + 512..2 * K64), ["512 129 127"]);
         assert!(shown(M..M).is_empty());
+    }
+
+    #[test]
+    fn a_long_piece_has_parts() {
+        let parts = |count| Piece { size: M, at: 5, count }.parts().map(|part| part.to_string()).collect::<Vec<_>>();
+        assert_eq!(parts(1), ["1048576 5 1"]);
+        assert_eq!(parts(1025), ["1048576 5 1024", "1048576 1029 1"]);
+        assert!(parts(0).is_empty());
     }
 
     #[test]

@@ -68,6 +68,16 @@ impl<'a> Remote<'a> {
         digest(&answer)
     }
 
+    /// Makes sure that the rescue host can download the image, before anything depends on it.
+    pub(super) async fn begin_pull(&mut self) -> Result<(), Cause> {
+        loop {
+            match self.wire.begin_pull().await {
+                Err(Cause::Session(error)) => self.reconnect(error).await?,
+                begun => return begun,
+            }
+        }
+    }
+
     /// Writes one range.
     pub(super) async fn write(&mut self, offset: u64, bytes: Bytes) -> Result<(), Cause> {
         self.one(Job::Write(offset, bytes)).await

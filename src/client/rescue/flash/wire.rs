@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::pieces::{Piece, pieces};
 use super::{Cause, Meter};
 use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
-use crate::disk_image::{Digest, Extent};
+use crate::disk_image::{Digest, Extent, HEAD};
 
 /// One line to the script; data follows a `Write`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,20 @@ pub(super) enum Command {
     Hash(Vec<Piece>),
     Sync,
     Quit,
+    /// Start the download.
+    Pull,
+    /// Pass over so many blocks of the downloaded image.
+    Skip(Piece),
+    /// Write the next blocks of the downloaded image, and hash them.
+    Fetch(Vec<Piece>),
 }
 
 /// The two ends of a running `flash.sh`.
 pub(super) struct Wire {
     input: Input,
     lines: Lines,
+    /// How far the downloaded image was read, once its download was started.
+    pulled: Option<u64>,
 }
 
 /// A piece of work that may be done twice.
@@ -36,6 +44,9 @@ pub(super) struct Wire {
 pub(super) enum Job {
     /// Write these bytes at this offset.
     Write(u64, Bytes),
+    /// Write this range from the image that the rescue host downloads, and compare what came with its digest. Only in
+    /// ascending order.
+    Pull(Extent),
     /// Compare this range with its digest.
     Verify(Extent),
 }
@@ -55,7 +66,7 @@ impl Jobs for std::vec::IntoIter<Job> {
 impl Wire {
     pub(super) async fn start(session: &Session, rights: Rights, script: &str) -> Result<Self, Cause> {
         let process = session.start(rights, script).await?;
-        Ok(Self { input: process.input, lines: process.output })
+        Ok(Self { input: process.input, lines: process.output, pulled: None })
     }
 
     /// One command, one answer.
@@ -64,9 +75,19 @@ impl Wire {
         if let Err(error) = self.input.send(line).await {
             return Err(self.last_words(error).await);
         }
-        let answer = self.answer().await?;
+        let answer = answer(&mut self.lines).await?;
         check(command, &answer)?;
         Ok(answer)
+    }
+
+    /// Starts the download, and reads as much of the image as was pushed: whatever is wrong with the way shows here.
+    pub(super) async fn begin_pull(&mut self) -> Result<(), Cause> {
+        self.ask(&Command::Pull).await?;
+        for piece in cut(0..HEAD)? {
+            self.ask(&Command::Skip(piece)).await?;
+        }
+        self.pulled = Some(HEAD);
+        Ok(())
     }
 
     /// Hands over jobs without waiting for each answer. A job is in `open` from before it is sent until it is confirmed, so
@@ -81,14 +102,15 @@ impl Wire {
     ) -> Result<(), Cause> {
         let again: Vec<Job> = lock(open).iter().cloned().collect();
         let (sender, mut expected) = mpsc::unbounded_channel::<Vec<Command>>();
-        let input = self.input.clone();
+        let Self { input, lines, pulled } = self;
+        let mut sending = Sending { input, expected: sender, pulled };
         let sending = async move {
             for job in again {
-                send(&input, &sender, job).await?;
+                sending.send(job).await?;
             }
             while let Some(job) = jobs.next().await? {
                 lock(open).push_back(job.clone());
-                send(&input, &sender, job).await?;
+                sending.send(job).await?;
             }
             Ok(())
         };
@@ -98,16 +120,16 @@ impl Wire {
                 let commands = tokio::select! {
                     biased;
                     commands = expected.recv() => commands,
-                    said = self.lines.next() => return Err(unasked(said)),
+                    said = lines.next() => return Err(unasked(said)),
                 };
                 let Some(commands) = commands else { return Ok(()) };
-                let mut answer = String::new();
+                let mut last = String::new();
                 for command in &commands {
-                    answer = self.answer().await?;
-                    check(command, &answer)?;
+                    last = answer(lines).await?;
+                    check(command, &last)?;
                 }
                 let job = lock(open).front().cloned();
-                let bytes = job.map_or(Ok(0), |job| job.confirm(&answer))?;
+                let bytes = job.map_or(Ok(0), |job| job.confirm(&last))?;
                 if let Some(meter) = meter {
                     meter.add(bytes);
                 }
@@ -134,18 +156,10 @@ impl Wire {
         }
     }
 
-    async fn answer(&mut self) -> Result<String, Cause> {
-        match tokio::time::timeout(STALL, self.lines.next()).await {
-            Err(_) => Err(Cause::Stalled { seconds: STALL.as_secs() }),
-            Ok(Ok(Some(line))) if !line.starts_with('!') => Ok(line),
-            Ok(said) => Err(unasked(said)),
-        }
-    }
-
     /// What the script said before its input broke.
     async fn last_words(&mut self, error: SessionError) -> Cause {
         loop {
-            match tokio::time::timeout(LAST_WORDS, self.answer()).await {
+            match tokio::time::timeout(LAST_WORDS, answer(&mut self.lines)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(Cause::Session(_))) | Err(_) => return Cause::Session(error),
                 Ok(Err(better)) => return better,
@@ -154,28 +168,67 @@ impl Wire {
     }
 }
 
-/// Sends the commands of one job, and their data.
-async fn send(input: &Input, expected: &mpsc::UnboundedSender<Vec<Command>>, job: Job) -> Result<(), Cause> {
-    let (commands, mut data) = match job {
-        Job::Write(offset, bytes) => {
-            let pieces = cut(offset..offset + bytes.len() as u64)?;
-            (pieces.into_iter().map(Command::Write).collect(), bytes)
-        }
-        Job::Verify(extent) => {
-            let pieces = cut(extent.offset..extent.offset + extent.len)?;
-            (vec![Command::Hash(pieces)], Bytes::new())
-        }
-    };
-    // The receiver lives as long as we do.
-    let _ = expected.send(commands.clone());
-    for command in commands {
-        input.send(Bytes::from(format!("{command}\n"))).await?;
-        if let Command::Write(piece) = command {
-            // Fits: it is a part of what is in memory.
-            input.send(data.split_to(piece.len() as usize)).await?;
-        }
+/// The next answer, or the script's own words about why there is none.
+async fn answer(lines: &mut Lines) -> Result<String, Cause> {
+    match tokio::time::timeout(STALL, lines.next()).await {
+        Err(_) => Err(Cause::Stalled { seconds: STALL.as_secs() }),
+        Ok(Ok(Some(line))) if !line.starts_with('!') => Ok(line),
+        Ok(said) => Err(unasked(said)),
     }
-    Ok(())
+}
+
+/// The end of a wire that sends.
+struct Sending<'a> {
+    input: &'a Input,
+    expected: mpsc::UnboundedSender<Vec<Command>>,
+    pulled: &'a mut Option<u64>,
+}
+
+impl Sending<'_> {
+    /// Sends the commands of one job, and their data.
+    async fn send(&mut self, job: Job) -> Result<(), Cause> {
+        let (commands, mut data) = match job {
+            Job::Write(offset, bytes) => {
+                let pieces = cut(offset..offset + bytes.len() as u64)?;
+                (pieces.into_iter().map(Command::Write).collect(), bytes)
+            }
+            Job::Pull(extent) => (self.pull(extent)?, Bytes::new()),
+            Job::Verify(extent) => {
+                let pieces = cut(extent.offset..extent.offset + extent.len)?;
+                (vec![Command::Hash(pieces)], Bytes::new())
+            }
+        };
+        // The receiver lives as long as we do.
+        let _ = self.expected.send(commands.clone());
+        for command in commands {
+            self.input.send(Bytes::from(format!("{command}\n"))).await?;
+            if let Command::Write(piece) = command {
+                // Fits: it is a part of what is in memory.
+                self.input.send(data.split_to(piece.len() as usize)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What brings the downloaded image to an extent, and the extent to the disk. A script that was started after a broken
+    /// connection downloads anew, and passes over what is on the disk.
+    fn pull(&mut self, extent: Extent) -> Result<Vec<Command>, Cause> {
+        let mut commands = Vec::new();
+        let at = match *self.pulled {
+            Some(at) => at,
+            None => {
+                commands.push(Command::Pull);
+                0
+            }
+        };
+        let end = extent.offset + extent.len;
+        let gap = extent.offset.checked_sub(at).ok_or(Cause::Internal("the image is pulled out of order"))?;
+        let pieces = cut(0..gap)?.into_iter().flat_map(Piece::parts);
+        commands.extend(pieces.map(Command::Skip));
+        commands.push(Command::Fetch(cut(extent.offset..end)?));
+        *self.pulled = Some(end);
+        Ok(commands)
+    }
 }
 
 impl Job {
@@ -190,6 +243,12 @@ impl Job {
                 }
                 Err(Cause::ReadBack { offset: extent.offset, len: extent.len, expected: extent.sha256, found })
             }
+            Self::Pull(extent) => {
+                if digest(answer)? == extent.sha256 {
+                    return Ok(extent.len);
+                }
+                Err(Cause::OtherImage { offset: extent.offset, len: extent.len })
+            }
         }
     }
 }
@@ -199,8 +258,11 @@ fn unasked(said: Result<Option<String>, SessionError>) -> Cause {
     match said {
         Err(error) => Cause::Session(error),
         Ok(None) => Cause::Remote("the script ended before its work".to_owned()),
-        Ok(Some(line)) => match line.strip_prefix('!') {
-            Some(said) => Cause::Remote(said.trim().to_owned()),
+        Ok(Some(line)) => match line.strip_prefix('!').map(str::trim) {
+            Some(said) => match said.strip_prefix("pull: ") {
+                Some(said) => Cause::Pull(said.trim().to_owned()),
+                None => Cause::Remote(said.to_owned()),
+            },
             None => Cause::Remote(format!("it said {line:?} without being asked")),
         },
     }
@@ -222,6 +284,12 @@ impl fmt::Display for Command {
             }
             Self::Sync => f.write_str("s"),
             Self::Quit => f.write_str("q"),
+            Self::Pull => f.write_str("u"),
+            Self::Skip(piece) => write!(f, "k {} {}", piece.size, piece.count),
+            Self::Fetch(pieces) => {
+                f.write_str("f")?;
+                pieces.iter().try_for_each(|piece| write!(f, " {piece}"))
+            }
         }
     }
 }
@@ -236,13 +304,14 @@ fn check(command: &Command, answer: &str) -> Result<(), Cause> {
     let fits = match command {
         Command::Identify => answer.starts_with("i "),
         Command::Hash(_) => answer.starts_with("h "),
+        Command::Fetch(_) => answer.starts_with("f "),
         other => other.to_string() == answer,
     };
     if fits { Ok(()) } else { Err(Cause::Remote(format!("it answered {answer:?} to {:?}", command.to_string()))) }
 }
 
 pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
-    let text = answer.strip_prefix("h ").unwrap_or(answer);
+    let text = answer.strip_prefix("h ").or(answer.strip_prefix("f ")).unwrap_or(answer);
     text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
 }
 
@@ -269,6 +338,9 @@ mod tests {
             (Command::Hash(vec![piece(512, 1, 2), piece(65536, 3, 4)]), "h 512 1 2 65536 3 4"),
             (Command::Sync, "s"),
             (Command::Quit, "q"),
+            (Command::Pull, "u"),
+            (Command::Skip(piece(1048576, 0, 7)), "k 1048576 7"),
+            (Command::Fetch(vec![piece(65536, 3, 4)]), "f 65536 3 4"),
         ];
         for (command, text) in table {
             assert_eq!(command.to_string(), text);

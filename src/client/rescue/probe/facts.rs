@@ -162,8 +162,7 @@ impl Facts {
 
 /// Reads the script's answer; `None` when it is not complete.
 pub(super) fn parse(path: &str, text: &str) -> Option<Facts> {
-    let facts =
-        Answer(text.lines().skip_while(|line| *line != "probe=1").filter_map(|line| line.split_once('=')).collect());
+    let facts = Answer::after("probe=1", text);
     facts.one("end").filter(|end| *end == "1")?;
     let uid = facts.one("uid")?;
     let privilege = if uid == "0" { Privilege::Root } else { Privilege::None(facts.text("sudo")) };
@@ -190,15 +189,21 @@ pub(super) fn parse(path: &str, text: &str) -> Option<Facts> {
     })
 }
 
-struct Answer<'a>(Vec<(&'a str, &'a str)>);
+/// Facts as a script says them, one a line.
+pub(super) struct Answer<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Answer<'a> {
+    /// What comes after a line that no greeting of a login shell holds.
+    pub(super) fn after(start: &str, text: &'a str) -> Self {
+        Self(text.lines().skip_while(|line| *line != start).filter_map(|line| line.split_once('=')).collect())
+    }
+
     /// The last value: later mounts of `/` cover earlier ones.
-    fn one(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn one(&self, key: &str) -> Option<&'a str> {
         self.0.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value.trim())
     }
 
-    fn all(&self, key: &str) -> Vec<String> {
+    pub(super) fn all(&self, key: &str) -> Vec<String> {
         let mut values: Vec<String> = Vec::new();
         for (_, value) in self.0.iter().filter(|(name, _)| *name == key) {
             let value = value.trim();
@@ -209,15 +214,15 @@ impl<'a> Answer<'a> {
         values
     }
 
-    fn text(&self, key: &str) -> String {
+    pub(super) fn text(&self, key: &str) -> String {
         self.one(key).unwrap_or_default().to_owned()
     }
 
-    fn yes(&self, key: &str) -> bool {
+    pub(super) fn yes(&self, key: &str) -> bool {
         self.one(key) == Some("yes")
     }
 
-    fn number(&self, key: &str) -> u64 {
+    pub(super) fn number(&self, key: &str) -> u64 {
         self.one(key).and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 

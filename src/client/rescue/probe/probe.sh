@@ -18,7 +18,7 @@ say arch "$(uname -m)"
 say kernel "$(uname -r)"
 say system "$( (. /etc/os-release && printf %s "$PRETTY_NAME") 2>/dev/null)"
 say memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo 2>/dev/null)"
-for tool in dd sync sha256sum openssl blockdev blkdiscard curl wget xz zstd; do
+for tool in dd sync sha256sum openssl blockdev blkdiscard curl wget xz xzcat zstd zstdcat tee mkfifo; do
     have "$tool" && say tool "$tool"
 done
 [ "$(printf abc | dd bs=3 count=1 iflag=fullblock 2>/dev/null)" = abc ] && say fullblock yes

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::facts::{Disk, Facts, Imds, Kind, Privilege, UserData};
+use crate::disk_image::Format;
 use crate::talos::image::Architecture;
 
 /// What the image, and the user, demand of a shell and its disk.
@@ -18,6 +19,8 @@ pub struct Requirements {
     pub instance_id: Option<String>,
     /// The user insists on a disk that is in use (`flash.allow_root_disk`).
     pub allow_disk_in_use: bool,
+    /// The shell is to download the image by itself (`flash.source = "pull"`), compressed like this.
+    pub pull: Option<Format>,
     /// Lets a regular file stand for the disk, and asks for no rights: only code that is built to be tested can set it.
     file: bool,
 }
@@ -31,8 +34,13 @@ impl Requirements {
             secure_boot: false,
             instance_id: None,
             allow_disk_in_use: false,
+            pull: None,
             file: false,
         }
+    }
+
+    pub(super) fn is_on_a_file(&self) -> bool {
+        self.file
     }
 
     /// A regular file may stand for the disk, and the architecture is not looked at.
@@ -52,6 +60,9 @@ pub enum Refusal {
     /// A command is missing.
     #[error("the rescue system has no {0}")]
     MissingTool(&'static str),
+    /// A command is missing that only a download by the rescue system itself needs.
+    #[error("the rescue system has no {0}, which it needs to download the image by itself")]
+    MissingForPull(&'static str),
     /// `dd` is too simple.
     #[error("the rescue system's dd does not know iflag=fullblock")]
     PoorDd,
@@ -133,6 +144,55 @@ pub enum Refusal {
         /// Number and name of each.
         processes: String,
     },
+    /// The running system is to be overwritten, and does not run from this disk.
+    #[error("flash.method is \"in_place\", but the system runs from {root}, not from {disk}")]
+    NotTheRootDisk {
+        /// As asked for.
+        disk: String,
+        /// Where it runs from.
+        root: String,
+    },
+    /// The running system is to be overwritten, and is that of another machine.
+    #[error("flash.method is \"in_place\", but the SSH host is {found}, not {wanted}")]
+    NotTheMachine {
+        /// Its OCID.
+        found: String,
+        /// That of the machine that is to be provisioned.
+        wanted: String,
+    },
+    /// The running system cannot be overwritten: its root file system would not come to rest.
+    #[error("the root file system is on {0}, which cannot be overwritten in place")]
+    RootOn(String),
+    /// The image does not fit into RAM.
+    #[error("overwriting the running system takes {} MiB of free RAM, there are {}", .needed >> 20, .available >> 20)]
+    LittleMemory {
+        /// Bytes there are.
+        available: u64,
+        /// Bytes it takes.
+        needed: u64,
+    },
+    /// No sysrq: file systems cannot be made read-only by force.
+    #[error("/proc/sysrq-trigger is missing or cannot be written")]
+    NoSysrq,
+    /// A command is missing that only overwriting the running system needs.
+    #[error("the system has no {0}, which overwriting it in place needs")]
+    MissingInPlace(&'static str),
+    /// The kernel protects disks in use.
+    #[error("{disk} cannot be opened for writing while it is in use: {why}")]
+    Locked {
+        /// As asked for.
+        disk: String,
+        /// The kernel's words.
+        why: String,
+    },
+    /// An earlier overwrite did not come to its end.
+    #[error("an earlier overwrite of {disk} ended half-way: {said}")]
+    HalfOverwritten {
+        /// As asked for.
+        disk: String,
+        /// What it said last.
+        said: String,
+    },
     /// Secure Boot would refuse the image.
     #[error("Secure Boot is on, and the image is not signed for it")]
     SecureBoot,
@@ -150,6 +210,9 @@ impl Refusal {
             Self::NoRoot(_) => "log in as root, or allow the user `sudo -n` (NOPASSWD); OCI's `ubuntu` and `opc` may",
             Self::MissingTool(_) | Self::PoorDd => {
                 "use a rescue system with coreutils or busybox (any Ubuntu, Debian, Oracle Linux or Alpine)"
+            }
+            Self::MissingForPull(_) => {
+                "install it there, or set flash.source = \"push\": this computer sends the image, and the rescue system needs no internet"
             }
             Self::WrongArchitecture { .. } => {
                 "set `architecture` of the image to that of the shape: arm64 for A1 and A2 (Ampere), amd64 for all others"
@@ -171,6 +234,27 @@ impl Refusal {
                 "stop what stands on it (vgchange -an, mdadm --stop, cryptsetup close), or is this the wrong disk?"
             }
             Self::Open { .. } => "wait for that process or stop it: it may be an earlier flash",
+            Self::NotTheRootDisk { .. } => {
+                "set flash.method = \"ssh\" (the disk is free), or flash.disk to the disk that the system runs from"
+            }
+            Self::NotTheMachine { .. } => {
+                "correct flash.ssh.host (or endpoint), or instance_id; a helper machine with the boot volume attached takes flash.method = \"ssh\""
+            }
+            Self::RootOn(_) | Self::Locked { .. } => {
+                "boot a rescue system that runs from RAM, or attach the boot volume to another instance, and set flash.method = \"ssh\""
+            }
+            Self::LittleMemory { .. } => {
+                "stop what uses the RAM, use a larger shape for the flash, or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::NoSysrq => {
+                "log in to the machine itself, not to a container on it; or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::MissingInPlace(_) => {
+                "install it (coreutils, util-linux and libc-bin have them all), or flash from a rescue system (flash.method = \"ssh\")"
+            }
+            Self::HalfOverwritten { .. } => {
+                "do not reboot it, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
+            }
             Self::SecureBoot => {
                 "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image"
             }
@@ -201,7 +285,7 @@ pub fn refusals(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     found
 }
 
-fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
+pub(super) fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
     if let (Privilege::None(why), false) = (&facts.privilege, requirements.file) {
         found.push(Refusal::NoRoot(why.clone()));
@@ -217,10 +301,25 @@ fn shell(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     if facts.has("dd") && !facts.dd_fullblock {
         found.push(Refusal::PoorDd);
     }
+    if let Some(format) = requirements.pull {
+        found.extend(missing_for_pull(facts, format));
+    }
     found
 }
 
-fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> {
+fn missing_for_pull(facts: &Facts, format: Format) -> impl Iterator<Item = Refusal> {
+    let unpackers: (&[&str], _) = match format {
+        Format::Xz => (&["xz", "xzcat"], "xz"),
+        Format::Zstd => (&["zstd", "zstdcat"], "zstd"),
+        Format::Raw => (&["cat"], "cat"),
+    };
+    let needed: [(&[&str], _); 4] =
+        [(&["curl", "wget"], "curl and no wget"), unpackers, (&["mkfifo"], "mkfifo"), (&["tee"], "tee")];
+    let there = |names: &[&str]| names.iter().any(|name| *name == "cat" || facts.has(name));
+    needed.into_iter().filter(move |(names, _)| !there(names)).map(|(_, name)| Refusal::MissingForPull(name))
+}
+
+pub(super) fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> {
     let path = || disk.path.clone();
     let needed = requirements.image_size.unwrap_or(MIN_DISK).max(MIN_DISK);
     match disk.kind {
@@ -269,7 +368,7 @@ fn use_of(disk: &Disk) -> Vec<Refusal> {
 }
 
 /// What holds for the machine that boots the disk, as far as the shell is that machine.
-fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
+pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
     let proven_other =
         matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);

@@ -90,3 +90,20 @@ fn a_file_stands_for_a_disk_only_in_tests() {
     assert!(refuse(&file, &requirements()).is_err());
     assert_eq!(refuse(&file, &requirements().on_a_file()), Ok(()));
 }
+
+#[test]
+fn a_download_by_the_rescue_system_needs_more_tools_and_nothing_else_does() {
+    let all = "tool=xz\ntool=tee\ntool=mkfifo";
+    let pull = |format| Requirements { pull: Some(format), ..requirements() };
+    assert_eq!(refuse(&facts(all), &pull(Format::Xz)), Ok(()));
+    assert_eq!(refuse(&facts(all), &pull(Format::Raw)), Ok(()));
+    assert_eq!(refusals(&facts(all), &pull(Format::Zstd)), [Refusal::MissingForPull("zstd")]);
+    for tool in ["xz", "tee", "mkfifo"] {
+        let lines = all.replace(&format!("tool={tool}"), "");
+        assert_eq!(refusals(&facts(&lines), &pull(Format::Xz)), [Refusal::MissingForPull(tool)]);
+    }
+    let bare = parse("/dev/sda", &ANSWER.replace("tool=curl\n", all).replace("mkfifo", "mkfifo\n")).unwrap();
+    let refusal = refuse(&bare, &pull(Format::Xz)).unwrap_err();
+    assert!(refusal.to_string().contains("no curl and no wget") && refusal.hint().contains("flash.source = \"push\""));
+    assert_eq!(refuse(&bare, &requirements()), Ok(()), "who pushes needs none of them");
+}
