@@ -1,24 +1,19 @@
 //! Phase flash: the disk holds the image, read back and compared.
 
-use std::time::Duration;
-
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Progress};
 use crate::client::rescue::probe::{Facts, Requirements, probe, refuse};
-use crate::client::rescue::session::{Rights, Session, quote};
-use crate::disk_image::{HEAD, ZeroMode};
+use crate::client::rescue::session::Session;
+use crate::disk_image::ZeroMode;
 use crate::node::spec::{Flash, SshFlash, Zero};
 use crate::provision::error::Cause;
-use crate::provision::image::Verified;
 use crate::provision::observe::{HANDSHAKE, target};
 use crate::provision::transcript::seconds;
 use crate::provision::wait::bounded;
 use crate::provision::{Job, Step, journal};
 
-/// Limit for reading and hashing one MiB.
-const READ_HEAD: Duration = Duration::from_secs(30);
-
 /// Looks, refuses what must not be overwritten, and writes.
-pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
+pub async fn run(job: &Job, image: Option<&PreparedImage>) -> Step {
     let (Flash::Ssh(flash), Some(image)) = (&job.spec.flash, image) else {
         return Ok("nothing to flash".into());
     };
@@ -26,47 +21,28 @@ pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
         let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
         let facts = probe(&session, &flash.disk).await.map_err(Cause::Probe)?;
         refuse(&facts, &requirements(job, flash, image)).map_err(Cause::Refused)?;
-        if holds(&session, &facts, image).await? {
-            return Ok(format!("{} holds the image already", flash.disk));
-        }
         write(job, flash, &session, &facts, image).await
     };
     bounded(&job.limits, work).await.map_err(Cause::ended)
 }
 
-fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
+fn requirements(job: &Job, flash: &SshFlash, image: &PreparedImage) -> Requirements {
     let mut wanted = Requirements::new(job.spec.image.architecture());
-    wanted.image_size = Some(image.image.raw_size);
+    wanted.image_size = Some(image.image().raw_size);
     wanted.secure_boot = job.spec.image.installer.secure_boot;
     wanted.instance_id.clone_from(&job.spec.instance_id);
     wanted.allow_disk_in_use = flash.allow_root_disk;
     wanted
 }
 
-/// Whether an earlier run ended after its flash: the first MiB is written last, after everything else was read back, and
-/// Talos changes it at its first boot.
-async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<bool, Cause> {
-    let sum = facts.hash_command.as_deref().unwrap_or("sha256sum");
-    let script = format!("dd if={} bs={HEAD} count=1 2>/dev/null | {sum}", quote(&facts.disk.device));
-    let output = session.run_with(Rights::Root, &script, READ_HEAD).await.map_err(Cause::Session)?;
-    Ok(output.stdout.split_whitespace().next() == Some(image.head_sha256.to_string().as_str()))
-}
-
-async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &Verified) -> Step {
-    let source = ImageSource::file(&image.cached.path).await.map_err(|source| {
-        Cause::Image(crate::provision::image::ImageError::Read {
-            path: image.cached.path.display().to_string(),
-            source,
-        })
-    })?;
+async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &PreparedImage) -> Step {
+    let source = ImageSource::prepared(image.clone());
     let options = FlashOptions {
         zero: match flash.zero {
             Zero::Partitions => ZeroMode::Partitions,
             Zero::Needed => ZeroMode::Needed,
             Zero::All => ZeroMode::All,
         },
-        // The bytes that were verified, also if the file was changed since.
-        sha256: Some(image.image.compressed_sha256),
         ..FlashOptions::default()
     };
     let tell = |at: Progress| {
@@ -79,6 +55,10 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
             _ => Cause::Flash(error),
         }
     })?;
+    if done.written_bytes + done.zeroed_bytes == 0 {
+        // An earlier run ended after its flash.
+        return Ok(format!("{} holds the image already, {} MiB compared", flash.disk, done.verified_bytes >> 20));
+    }
     Ok(format!(
         "{} MiB written to {}, {} MiB read back and compared, in {}",
         (done.written_bytes + done.zeroed_bytes) >> 20,

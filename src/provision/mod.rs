@@ -42,6 +42,8 @@ pub mod examine;
 pub mod facts;
 /// What an update will do.
 pub mod foresee;
+/// The disk image, before the machine is touched.
+pub mod image;
 /// What people watch while a run goes on.
 pub mod journal;
 /// What is at the address right now.
@@ -61,7 +63,6 @@ mod boot;
 mod bootstrap;
 mod configure;
 mod flash;
-mod image;
 mod join;
 mod upgrade;
 
@@ -161,9 +162,9 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             continue;
         }
         let done = match phase {
-            Phase::Image => image::run(job).await.map(|cached| {
-                let note = cached.note();
-                image = Some(cached);
+            Phase::Image => image::run(job).await.map(|prepared| {
+                let note = image::note(&prepared);
+                image = Some(prepared);
                 note
             }),
             Phase::Flash => flash::run(job, image.as_ref()).await,

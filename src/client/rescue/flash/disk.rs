@@ -70,24 +70,12 @@ impl<'a> Disk<'a> {
     }
 
     /// Writes all data from `first` on.
-    pub(super) async fn write(
-        &mut self,
-        decoding: &mut Decoding,
-        first: Option<Event>,
-        compressed_size: Option<u64>,
-    ) -> Result<u64, Cause> {
+    pub(super) async fn write(&mut self, decoding: &mut Decoding, first: Option<Event>) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
         let mut sent = 0;
-        let jobs = Writing {
-            decoding,
-            next: Some(first),
-            size: self.size,
-            sent: &mut sent,
-            compressed_size,
-            meter: self.meter,
-        };
+        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, meter: self.meter };
         self.remote.run(jobs, Some(self.meter)).await?;
         Ok(sent)
     }
@@ -186,7 +174,6 @@ struct Writing<'a, 'm> {
     next: Option<Event>,
     size: u64,
     sent: &'a mut u64,
-    compressed_size: Option<u64>,
     meter: &'a Meter<'m>,
 }
 
@@ -204,7 +191,7 @@ impl Jobs for Writing<'_, '_> {
                 let len = bytes.len() as u64;
                 fits(self.size, offset, len)?;
                 *self.sent += len;
-                self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
+                self.meter.total(self.decoding.estimate(*self.sent));
                 return Ok(Some(Job::Write(offset, bytes)));
             }
         }
@@ -214,10 +201,4 @@ impl Jobs for Writing<'_, '_> {
 fn fits(size: u64, offset: u64, len: u64) -> Result<(), Cause> {
     let needed = offset + len;
     if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(()) }
-}
-
-/// Data of the whole image, if what is left is packed as densely as what has come.
-fn estimate(sent: u64, consumed: u64, compressed_size: Option<u64>) -> Option<u64> {
-    let total = compressed_size.filter(|_| consumed > 0)?;
-    u64::try_from(u128::from(sent) * u128::from(total) / u128::from(consumed)).ok()
 }
