@@ -44,7 +44,7 @@ pub use fat::{FatError, FatMap, FatScan};
 pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use layout::{EfiPartition, Layout};
 pub use prepared::{PreparedError, PreparedMap, PreparedTrailer, Reassembly, Stretch};
-pub use qcow2::{Qcow2Error, Qcow2Writer};
+pub use qcow2::{Qcow2, Qcow2Error};
 pub use sniff::{Format, SniffError};
 pub use xz::{BlockError, Blocks, XzError};
 pub use zero::{ZeroMode, ZeroModeError, ZeroPlan, zero_plan};

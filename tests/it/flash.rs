@@ -1,8 +1,9 @@
 //! Flashing through a real OpenSSH server to a sparse file, and to a loop device when the tests run as root.
 
-mod image;
+pub mod image;
+mod prepared;
 mod session;
-mod sshd;
+pub mod sshd;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
