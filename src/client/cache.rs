@@ -6,7 +6,7 @@
 //! so a crash leaves no half image under a digest, and whoever only reads needs no lock.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::factory::{Factory, FactoryError};
+use crate::client::file;
 use crate::disk_image::DecodeError;
 
 mod prepared;
@@ -367,8 +368,8 @@ impl ImageCache {
     async fn compressed(&self, key: &str, pinned: Option<&str>) -> Option<CachedImage> {
         let image = self.named(key, pinned)?;
         let path = image.path.clone();
-        let found = tokio::task::spawn_blocking(move || hash_file(&path)).await.ok()?.ok()?;
-        if found != image.sha256 {
+        let found = tokio::task::spawn_blocking(move || file::look(&path)).await.ok()?.ok()??;
+        if found.sha256 != image.sha256 {
             return None;
         }
         self.shelf.touch(&image.sha256);
@@ -410,17 +411,4 @@ impl ImageCache {
 
 fn broken(path: &Path, source: io::Error) -> CacheError {
     CacheError::Directory { path: path.to_owned(), source }
-}
-
-/// SHA-256 in hex.
-fn hash_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(hash.finalize())),
-            read => hash.update(&buffer[..read]),
-        }
-    }
 }

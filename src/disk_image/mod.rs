@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+mod archive;
 mod decoder;
 mod digest;
 mod extents;
@@ -37,6 +38,7 @@ mod xz;
 mod zero;
 mod zstd;
 
+pub use archive::Archive;
 pub use decoder::{DecodeError, DecodeOptions, Decoder, Image};
 pub use digest::Digest;
 pub use extents::{Event, Extent, GRANULE, HEAD};

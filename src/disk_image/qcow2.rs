@@ -102,17 +102,7 @@ impl Plan {
         let refcounts = refcount_table + refcount_table_len;
         let l2_start = refcounts + refcounts_len;
         let data = l2_start + l2.len() as u64;
-        Self {
-            l1_entries,
-            l2,
-            refcount_table,
-            refcount_table_len,
-            refcounts,
-            refcounts_len,
-            l2_start,
-            data,
-            clusters,
-        }
+        Self { l1_entries, l2, refcount_table, refcount_table_len, refcounts, refcounts_len, l2_start, data, clusters }
     }
 
     /// One cluster.

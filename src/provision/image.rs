@@ -10,7 +10,7 @@ use crate::provision::journal::{Event, Journal, Progress};
 use crate::provision::wait::bounded;
 
 /// Takes the prepared image from the cache, which downloads and decodes it once for all nodes and runs.
-pub async fn run(job: &Job) -> Result<PreparedImage, Cause> {
+pub(super) async fn run(job: &Job) -> Result<PreparedImage, Cause> {
     let Some(url) = &job.spec.image.url else {
         return Err(Cause::NoImageUrl);
     };
@@ -22,7 +22,7 @@ pub async fn run(job: &Job) -> Result<PreparedImage, Cause> {
 }
 
 /// For the transcript.
-pub fn note(prepared: &PreparedImage) -> String {
+pub(super) fn note(prepared: &PreparedImage) -> String {
     let image = prepared.image();
     let sha256 = image.compressed_sha256.to_string();
     let (compressed, data, raw) = (image.compressed_size >> 20, image.data_size() >> 20, image.raw_size >> 20);
@@ -30,20 +30,21 @@ pub fn note(prepared: &PreparedImage) -> String {
 }
 
 /// Tells the journal what the cache does, with rates.
-pub struct Told<'a> {
-    journal: &'a Journal,
+#[derive(Debug)]
+pub(super) struct Told {
+    journal: Journal,
     /// What is done at the moment, and since when.
     part: Mutex<(&'static str, Instant)>,
 }
 
-impl<'a> Told<'a> {
+impl Told {
     /// Nothing is done yet.
-    pub fn new(journal: &'a Journal) -> Self {
-        Self { journal, part: Mutex::new(("", Instant::now())) }
+    pub(super) fn new(journal: &Journal) -> Self {
+        Self { journal: journal.clone(), part: Mutex::new(("", Instant::now())) }
     }
 
     /// Passes on what the cache says.
-    pub fn tell(&self, fetching: Fetching) {
+    pub(super) fn tell(&self, fetching: Fetching) {
         match fetching {
             Fetching::Waiting => {
                 let note = "waiting for another node or run that fetches the same image";
@@ -56,7 +57,7 @@ impl<'a> Told<'a> {
     }
 
     /// That many bytes of a part are done.
-    pub fn progress(&self, name: &'static str, done: u64, total: Option<u64>) {
+    pub(super) fn progress(&self, name: &'static str, done: u64, total: Option<u64>) {
         let began = {
             let mut part = self.part.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if part.0 != name {

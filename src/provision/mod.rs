@@ -42,12 +42,12 @@ pub mod examine;
 pub mod facts;
 /// What an update will do.
 pub mod foresee;
-/// The disk image, before the machine is touched.
-pub mod image;
 /// What people watch while a run goes on.
 pub mod journal;
 /// What is at the address right now.
 pub mod observe;
+/// A disk image as a file, for other tools.
+pub mod output;
 /// The phases and their order.
 pub mod phase;
 /// Reading a node that exists.
@@ -63,6 +63,7 @@ mod boot;
 mod bootstrap;
 mod configure;
 mod flash;
+mod image;
 mod join;
 mod upgrade;
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::prepared::PreparedImage;
+use crate::client::file::Part;
 use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Event, Image};
 
 /// Larger than any disk image of Talos (9192 MiB in 1.14), so that an endless stream ends.
@@ -18,16 +19,6 @@ const CHUNK: usize = 1 << 20;
 
 /// Bytes of one extent: what a flash holds in memory at once, several of them. A write of this size keeps a disk busy.
 const EXTENT: usize = 1 << 20;
-
-/// A file that goes away unless it was renamed.
-pub(super) struct Part(pub(super) PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Already gone after the rename; whatever stays is swept by the next who holds the lock.
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 /// Why there is no prepared image.
 #[derive(Debug)]

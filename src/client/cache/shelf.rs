@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use super::preparing::Part;
+use crate::client::file::Part;
 
 /// The cache directory.
 #[derive(Clone, Debug)]

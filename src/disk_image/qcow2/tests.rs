@@ -130,9 +130,8 @@ fn extents_that_are_none_of_an_image_are_refused() {
 #[test]
 fn counts_are_enough_when_they_need_more_than_one_cluster() {
     // Whole tables of data: 2.5 GiB.
-    let extents: Vec<Extent> = (0..2560)
-        .map(|index| Extent { offset: index << 20, len: 1 << 20, sha256: Digest::of(b"") })
-        .collect();
+    let extents: Vec<Extent> =
+        (0..2560).map(|index| Extent { offset: index << 20, len: 1 << 20, sha256: Digest::of(b"") }).collect();
     let qcow2 = Qcow2::of(2560 << 20, &extents).unwrap();
     let clusters = qcow2.size() / CLUSTER_LEN;
     let table = number(qcow2.head(), 48, 8);

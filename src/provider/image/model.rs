@@ -5,8 +5,10 @@ use url::Url;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::provider::given;
+use crate::provider::image::output;
 use crate::provider::settings::{IMAGE_FACTORY, factory_url};
 use crate::talos::image::{Architecture, InstallerReference, disk_image_url, registry_of};
+use crate::talos::oracle_archive;
 use crate::talos::schematic::{Parts, Schematic, SchematicId};
 use crate::talos::version::TalosVersion;
 use crate::tfplugin::value::Value;
@@ -57,6 +59,7 @@ pub fn parse(config: &Value, factory: &Given<String>) -> Parsed {
         None => None,
     };
     pin(config, &mut findings);
+    output::judge(config, &mut findings);
     let architecture = match config.get("architecture").as_str() {
         Some("amd64") => Some(Architecture::Amd64),
         Some("arm64") => Some(Architecture::Arm64),
@@ -80,6 +83,17 @@ impl Image {
     /// The disk image of this schematic.
     pub fn url(&self, id: &SchematicId) -> Url {
         disk_image_url(&self.factory, id, &self.version, &self.platform, self.architecture, self.secure_boot)
+    }
+
+    /// Name of its disk in an archive for Oracle Cloud, as the Factory would call it.
+    pub fn disk_name(&self) -> String {
+        let flavour = if self.secure_boot { "-secureboot" } else { "" };
+        format!("{}-{}{flavour}.qcow2", self.platform, self.architecture)
+    }
+
+    /// What that archive says of it.
+    pub fn oracle_metadata(&self) -> String {
+        oracle_archive::metadata(&self.version, self.architecture)
     }
 
     /// Fills in what is known without asking anybody.

@@ -8,6 +8,8 @@ mod life_destroy;
 mod life_import;
 mod life_read;
 mod life_status;
+mod many;
 mod mistakes;
+mod output;
 mod resume;
 mod stage;
