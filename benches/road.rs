@@ -4,23 +4,20 @@
 //! memory are what to watch.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use talosoci::sim::{NodeOptions, SimNode, World, WorldOptions};
 use talosoci::talos::secrets::SecretsBundle;
 use tempfile::TempDir;
 
-const CONFIG: &str = include_str!("../tests/golden/guide/expected-talhelper-3.1.16.yaml");
-const SECRETS: &str = include_str!("../tests/golden/guide/talsecret.yaml");
-const BINARY: &str = env!("CARGO_BIN_EXE_terraform-provider-talosoci");
-const ROUNDS: usize = 20;
+mod stage;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+use stage::{BINARY, CONFIG, Outcome, SECRETS, Watch, cli, override_provider, run, say};
+
+const ROUNDS: usize = 20;
 
 fn main() -> Outcome {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -49,7 +46,7 @@ async fn roads(cli: &Path) -> Outcome {
     fs::write(folder.path().join("main.tf"), configuration(1))?;
     let watch = Watch::start();
     let began = Instant::now();
-    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color", "-parallelism=1"])?;
+    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color", "-parallelism=1"], &[])?;
     let wall = began.elapsed();
     let told = world.told_to_take(node.name());
     say(&format!(
@@ -139,40 +136,13 @@ fn describe(folder: &Path, world: &World, node: &SimNode) -> Outcome {
         "nodes": [{ "talos_port": node.talos_port(), "ssh_port": node.ssh_port(), "host_key": node.host_key() }],
     });
     fs::write(folder.join("simulator.json"), cloud.to_string())?;
-    let binaries = Path::new(BINARY).parent().ok_or("the binary lies in no folder")?;
-    let overrides = format!(
-        "provider_installation {{\n  dev_overrides {{\n    \"talosoci/talosoci\" = {binaries:?}\n  }}\n  direct {{}}\n}}\n"
-    );
-    fs::write(folder.join("cli.tfrc"), overrides)?;
-    Ok(())
+    override_provider(folder)
 }
 
 fn plan(cli: &Path, folder: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
     let began = Instant::now();
-    run(cli, folder, &["plan", "-no-color"])?;
+    run(cli, folder, &["plan", "-no-color"], &[])?;
     Ok(began.elapsed())
-}
-
-fn run(cli: &Path, folder: &Path, arguments: &[&str]) -> Outcome {
-    let output = Command::new(cli)
-        .args(arguments)
-        .current_dir(folder)
-        .env("TF_CLI_CONFIG_FILE", folder.join("cli.tfrc"))
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("CHECKPOINT_DISABLE", "1")
-        .env_remove("TALOSCONFIG")
-        .env_remove("KUBECONFIG")
-        .stdin(Stdio::null())
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{arguments:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
 }
 
 fn median(
@@ -182,60 +152,4 @@ fn median(
     let mut times = (0..rounds).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
     times.sort();
     Ok(times[rounds / 2])
-}
-
-/// Looks for processes of our binary and remembers the largest resident set (`VmHWM`) of any.
-struct Watch {
-    done: Arc<AtomicBool>,
-    peak_kib: Arc<AtomicU64>,
-}
-
-impl Watch {
-    fn start() -> Self {
-        let watch = Self { done: Arc::default(), peak_kib: Arc::default() };
-        let (done, peak) = (Arc::clone(&watch.done), Arc::clone(&watch.peak_kib));
-        std::thread::spawn(move || {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(largest(), Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        watch
-    }
-
-    fn peak_mib(self) -> f64 {
-        self.done.store(true, Ordering::Relaxed);
-        self.peak_kib.load(Ordering::Relaxed) as f64 / 1024.0
-    }
-}
-
-fn largest() -> u64 {
-    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
-    let ours = |process: &Path| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == Path::new(BINARY));
-    processes
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| ours(path))
-        .filter_map(|path| fs::read_to_string(path.join("status")).ok())
-        .filter_map(|status| {
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-fn cli() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("TF_ACC_TERRAFORM_PATH") {
-        return Some(path.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    ["tofu", "terraform"]
-        .into_iter()
-        .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
-        .find(|candidate| candidate.is_file())
-}
-
-fn say(line: &str) {
-    // A closed output is the reader's wish.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -69,3 +69,26 @@ impl Told {
         self.journal.progress(name, Progress { done, total, rate });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provision::journal::Line;
+
+    #[test]
+    fn who_watches_sees_what_is_waited_for_and_how_far_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("journal.jsonl");
+        let journal = Journal::open(Some(&place), "cloudbox2");
+        journal.enter("image");
+        let told = Told::new(&journal);
+        told.tell(Fetching::Waiting);
+        told.tell(Fetching::Preparing { done: 7, total: 7 });
+        let text = std::fs::read_to_string(&place).unwrap();
+        let lines: Vec<Line> = text.lines().skip(2).map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines[0].event, lines[0].phase.as_str()), (Event::Waiting, "image"));
+        assert!(lines[0].note.contains("the same image"), "{text}");
+        assert_eq!((lines[1].event, lines[1].note.as_str()), (Event::Progress, "preparing"));
+        assert_eq!(lines[1].progress.map(|progress| (progress.done, progress.total)), Some((7, Some(7))));
+    }
+}
