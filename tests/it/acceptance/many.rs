@@ -8,25 +8,27 @@ use super::stage::{CONFIG, Stage};
 
 const NODES: usize = 3;
 
-/// A stage with several machines; the first is that of [`Stage::new`].
+/// A stage with several machines beside that of [`Stage::new`].
 async fn crowd() -> Option<(Stage, Vec<SimNode>)> {
     let stage = Stage::new("v1.12.2").await?;
     let mut nodes = Vec::new();
     let mut cloud: serde_json::Value =
         serde_json::from_str(&stage.read("simulator/simulator.json")).expect("the stage wrote it");
+    let mut machines = Vec::new();
     for number in 1..=NODES {
         let name = format!("worker{number}");
         let options = NodeOptions { name: name.clone(), ..NodeOptions::default() };
         let node = stage.world.add_node(options).await.expect("a node starts on loopback");
-        cloud["nodes"][number - 1] = serde_json::json!({
+        machines.push(serde_json::json!({
             "host": node.host().to_string(),
             "talos_port": node.talos_port(),
             "ssh_port": node.ssh_port(),
             "host_key": node.host_key(),
-        });
+        }));
         stage.write(&format!("{name}.yaml"), &CONFIG.replace("cloudbox2", &name));
         nodes.push(node);
     }
+    cloud["nodes"] = machines.into();
     stage.write("simulator/simulator.json", &cloud.to_string());
     let main = stage.read("main.tf");
     let (before, _) = main.split_once("output \"phase\"").expect("the demo's outputs come last");

@@ -23,15 +23,19 @@ async fn stage() -> Option<Stage> {
 
 /// Asks for a file.
 fn output(stage: &Stage, path: &str, format: &str) {
-    let text = stage.read("main.tf");
-    let text = text.split("  output = {").next().expect("something before").trim_end().trim_end_matches('}').to_owned();
-    stage.write("main.tf", &format!("{text}  output = {{\n    path   = {path:?}\n    format = {format:?}\n  }}\n}}\n"));
+    let block = format!("  output = {{\n    path   = {path:?}\n    format = {format:?}\n  }}\n}}\n");
+    stage.write("main.tf", &(without_output(stage) + &block));
 }
 
 fn no_output(stage: &Stage) {
+    stage.write("main.tf", &(without_output(stage) + "}\n"));
+}
+
+/// All of the configuration but the end of its last block.
+fn without_output(stage: &Stage) -> String {
     let text = stage.read("main.tf");
-    let text = text.split("  output = {").next().expect("something before").to_owned();
-    stage.write("main.tf", &format!("{text}}}\n"));
+    let text = text.split("  output = {").next().expect("something before");
+    text.trim_end().trim_end_matches('}').trim_end().to_owned() + "\n"
 }
 
 fn bytes(stage: &Stage, path: &str) -> Vec<u8> {
