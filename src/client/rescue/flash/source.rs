@@ -51,7 +51,7 @@ impl ImageSource {
 /// The events of an image, in order. Dropping it stops what is behind it.
 pub(super) enum Decoding {
     /// Decoded as they are asked for.
-    Stream(Streaming),
+    Stream(Box<Streaming>),
     /// Decoded before.
     Prepared(Reading),
 }
@@ -59,7 +59,7 @@ pub(super) enum Decoding {
 impl Decoding {
     pub(super) fn start(source: ImageSource, max_raw_size: u64) -> Self {
         match source.0 {
-            Source::Stream(compressed) => Self::Stream(Streaming::start(compressed, max_raw_size)),
+            Source::Stream(compressed) => Self::Stream(Box::new(Streaming::start(compressed, max_raw_size))),
             Source::Prepared(image) => Self::Prepared(Reading::new(image)),
         }
     }
