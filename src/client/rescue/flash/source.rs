@@ -205,7 +205,7 @@ fn decode(
 }
 
 /// Largest piece of data handed to the remote side at once, in bytes.
-const MAX_EXTENT: usize = 4 << 20;
+const MAX_EXTENT: usize = 1 << 20;
 
 const MAX_CHUNK: usize = 256 << 10;
 const QUEUED_CHUNKS: usize = 8;

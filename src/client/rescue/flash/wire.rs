@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::pieces::{Piece, pieces};
 use super::{Cause, Meter};
@@ -82,11 +82,16 @@ impl Wire {
         let again: Vec<Job> = lock(open).iter().cloned().collect();
         let (sender, mut expected) = mpsc::unbounded_channel::<Vec<Command>>();
         let input = self.input.clone();
+        // A server may take far more than its script has done; what it has not confirmed is kept here.
+        let room = Semaphore::new(IN_FLIGHT as usize);
+        let room = &room;
         let sending = async move {
             for job in again {
+                take(room, &job).await;
                 send(&input, &sender, job).await?;
             }
             while let Some(job) = jobs.next().await? {
+                take(room, &job).await;
                 lock(open).push_back(job.clone());
                 send(&input, &sender, job).await?;
             }
@@ -111,7 +116,9 @@ impl Wire {
                 if let Some(meter) = meter {
                     meter.add(bytes);
                 }
-                lock(open).pop_front();
+                if let Some(job) = lock(open).pop_front() {
+                    room.add_permits(job.weight() as usize);
+                }
             }
         };
         tokio::pin!(sending, receiving);
@@ -154,6 +161,14 @@ impl Wire {
     }
 }
 
+/// Waits until so much was confirmed that another job may be under way.
+async fn take(room: &Semaphore, job: &Job) {
+    // It is never closed.
+    if let Ok(permit) = room.acquire_many(job.weight()).await {
+        permit.forget();
+    }
+}
+
 /// Sends the commands of one job, and their data.
 async fn send(input: &Input, expected: &mpsc::UnboundedSender<Vec<Command>>, job: Job) -> Result<(), Cause> {
     let (commands, mut data) = match job {
@@ -179,6 +194,14 @@ async fn send(input: &Input, expected: &mpsc::UnboundedSender<Vec<Command>>, job
 }
 
 impl Job {
+    /// Bytes that it keeps in memory until it is confirmed, as they count towards [`IN_FLIGHT`].
+    fn weight(&self) -> u32 {
+        match self {
+            Self::Write(_, bytes) => u32::try_from(bytes.len()).unwrap_or(IN_FLIGHT).min(IN_FLIGHT),
+            Self::Verify(_) => 0,
+        }
+    }
+
     /// Judges the last answer to it; gives the bytes that are now certain.
     fn confirm(&self, answer: &str) -> Result<u64, Cause> {
         match self {
@@ -245,6 +268,9 @@ pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
     let text = answer.strip_prefix("h ").unwrap_or(answer);
     text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
 }
+
+/// Unconfirmed bytes at once: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
+const IN_FLIGHT: u32 = 4 << 20;
 
 /// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
 const STALL: Duration = Duration::from_secs(300);
