@@ -270,7 +270,7 @@ pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
 }
 
 /// Unconfirmed bytes at once: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
-const IN_FLIGHT: u32 = 4 << 20;
+const IN_FLIGHT: u32 = 3 << 20;
 
 /// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
 const STALL: Duration = Duration::from_secs(300);
