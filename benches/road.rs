@@ -4,27 +4,24 @@
 //! this computer; the overhead, the provider's processor time and the memory are what to watch. The simulator runs in this
 //! process, so that its own work is told apart from the provider's, though both share the processors.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use talosoci::sim::{NodeOptions, SimNode, Start, World, WorldOptions};
 use talosoci::talos::secrets::SecretsBundle;
 use tempfile::TempDir;
 
-const CONFIG: &str = include_str!("../tests/golden/guide/expected-talhelper-3.1.16.yaml");
-const SECRETS: &str = include_str!("../tests/golden/guide/talsecret.yaml");
-const BINARY: &str = env!("CARGO_BIN_EXE_terraform-provider-talosoci");
+mod stage;
+
+use stage::{BINARY, CONFIG, Outcome, SECRETS, Watch, cli, override_provider, processor_time, run, say};
+
 const TAILSCALE: &str =
     "customization:\n    systemExtensions:\n        officialExtensions:\n            - siderolabs/tailscale\n";
-const ROUNDS: usize = 20;
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+const ROUNDS: usize = 20;
 
 fn main() -> Outcome {
     let runtime = tokio::runtime::Runtime::new()?;
@@ -71,13 +68,13 @@ async fn refreshes(cli: &Path) -> Outcome {
     fs::write(folder.path().join("main.tf"), installed(MANY))?;
     // Nothing is done to them: they have joined, and are only proven.
     let began = Instant::now();
-    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color"])?;
+    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color"], &[])?;
     say(&format!("adopting {MANY} joined nodes      {:.2} s", began.elapsed().as_secs_f64()));
     let mut rounds = Vec::new();
     for _ in 0..3 {
         let (watch, own) = (Watch::start(), processor_time(Path::new("/proc/self")));
         let began = Instant::now();
-        run(cli, folder.path(), &["plan", "-no-color", "-detailed-exitcode"])?;
+        run(cli, folder.path(), &["plan", "-no-color", "-detailed-exitcode"], &[])?;
         let wall = began.elapsed();
         let own = processor_time(Path::new("/proc/self")).saturating_sub(own);
         rounds.push((wall, watch.end(), own));
@@ -110,7 +107,7 @@ async fn roads(cli: &Path) -> Outcome {
     fs::write(folder.path().join("main.tf"), configuration(1))?;
     let watch = Watch::start();
     let began = Instant::now();
-    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color", "-parallelism=1"])?;
+    run(cli, folder.path(), &["apply", "-auto-approve", "-no-color", "-parallelism=1"], &[])?;
     let wall = began.elapsed();
     let told = world.told_to_take(node.name());
     say(&format!(
@@ -228,40 +225,13 @@ fn describe(folder: &Path, world: &World, nodes: &[SimNode]) -> Outcome {
         "nodes": nodes.iter().map(place).collect::<Vec<_>>(),
     });
     fs::write(folder.join("simulator.json"), cloud.to_string())?;
-    let binaries = Path::new(BINARY).parent().ok_or("the binary lies in no folder")?;
-    let overrides = format!(
-        "provider_installation {{\n  dev_overrides {{\n    \"talosoci/talosoci\" = {binaries:?}\n  }}\n  direct {{}}\n}}\n"
-    );
-    fs::write(folder.join("cli.tfrc"), overrides)?;
-    Ok(())
+    override_provider(folder)
 }
 
 fn plan(cli: &Path, folder: &Path) -> Result<Duration, Box<dyn std::error::Error>> {
     let began = Instant::now();
-    run(cli, folder, &["plan", "-no-color"])?;
+    run(cli, folder, &["plan", "-no-color"], &[])?;
     Ok(began.elapsed())
-}
-
-fn run(cli: &Path, folder: &Path, arguments: &[&str]) -> Outcome {
-    let output = Command::new(cli)
-        .args(arguments)
-        .current_dir(folder)
-        .env("TF_CLI_CONFIG_FILE", folder.join("cli.tfrc"))
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("CHECKPOINT_DISABLE", "1")
-        .env_remove("TALOSCONFIG")
-        .env_remove("KUBECONFIG")
-        .stdin(Stdio::null())
-        .output()?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{arguments:?}: {}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-    .into())
 }
 
 fn median(
@@ -271,82 +241,4 @@ fn median(
     let mut times = (0..rounds).map(|_| measure()).collect::<Result<Vec<_>, _>>()?;
     times.sort();
     Ok(times[rounds / 2])
-}
-
-/// What the provider's processes cost.
-#[derive(Clone, Debug, Default)]
-struct Cost {
-    /// Largest resident set of any (`VmHWM`).
-    peak_mib: f64,
-    /// Of all together, as far as it was seen: looks are 20 ms apart.
-    processor: Duration,
-}
-
-/// Looks for processes of our binary again and again.
-struct Watch {
-    done: Arc<AtomicBool>,
-    looks: std::thread::JoinHandle<Cost>,
-}
-
-impl Watch {
-    fn start() -> Self {
-        let done = Arc::new(AtomicBool::default());
-        let stop = Arc::clone(&done);
-        let looks = std::thread::spawn(move || {
-            let (mut peak, mut times) = (0, BTreeMap::new());
-            while !stop.load(Ordering::Relaxed) {
-                for process in ours() {
-                    peak = peak.max(peak_kib(&process));
-                    let time = processor_time(&process);
-                    let last = times.entry(process).or_insert(time);
-                    *last = time.max(*last);
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Cost { peak_mib: f64::from(peak) / 1024.0, processor: times.values().sum() }
-        });
-        Self { done, looks }
-    }
-
-    fn end(self) -> Cost {
-        self.done.store(true, Ordering::Relaxed);
-        self.looks.join().unwrap_or_default()
-    }
-}
-
-/// Processes of our binary, as folders of /proc.
-fn ours() -> Vec<PathBuf> {
-    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    let ours = |process: &PathBuf| fs::read_link(process.join("exe")).is_ok_and(|exe| exe == Path::new(BINARY));
-    processes.filter_map(Result::ok).map(|entry| entry.path()).filter(ours).collect()
-}
-
-fn peak_kib(process: &Path) -> u32 {
-    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// User and system time of a process: fields 14 and 15 of proc(5)'s stat, in hundredths of a second.
-fn processor_time(process: &Path) -> Duration {
-    let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect::<Vec<_>>()).unwrap_or_default();
-    let ticks = [11, 12].iter().filter_map(|at| fields.get(*at)?.parse::<u64>().ok()).sum::<u64>();
-    Duration::from_millis(ticks * 10)
-}
-
-fn cli() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("TF_ACC_TERRAFORM_PATH") {
-        return Some(path.into());
-    }
-    let path = std::env::var_os("PATH")?;
-    ["tofu", "terraform"]
-        .into_iter()
-        .flat_map(|name| std::env::split_paths(&path).map(move |folder| folder.join(name)))
-        .find(|candidate| candidate.is_file())
-}
-
-fn say(line: &str) {
-    // A closed output is the reader's wish.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

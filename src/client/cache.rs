@@ -1,30 +1,44 @@
-//! Downloaded disk images, kept by digest so that every node and every run shares one download.
+//! Downloaded disk images, kept by digest so that every node and every run shares one download and one decode.
 //!
-//! Layout below the cache directory: `<sha256>.image` holds the compressed image, `<key>.ref` the digest that a URL
-//! last gave, `<key>.lock` serialises processes that want the same URL. A file is written under another name and
-//! renamed when complete and synced, so a crash leaves no half image under a digest.
+//! Layout below the cache directory: `<sha256>.image` holds the compressed image, `<sha256>.prepared` what it decodes to
+//! without the zeros ([`PreparedImage`]), `<key>.ref` the digest that a URL last gave, and `<key>.lock` serialises those who
+//! want the same URL, in this process and others. A file is written under another name and renamed when complete and synced,
+//! so a crash leaves no half image under a digest, and whoever only reads needs no lock.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::client::factory::{Factory, FactoryError};
+use crate::client::file;
+use crate::disk_image::DecodeError;
 
-/// Total size that [`ImageCache`] keeps by default: a few dozen images of 125 MB.
+mod prepared;
+mod preparing;
+mod shelf;
+
+pub use prepared::{PreparedImage, ReadError};
+
+use preparing::{Failure, Preparation};
+use shelf::Shelf;
+
+/// Total size that [`ImageCache`] keeps by default: a dozen images of 265 MB, compressed and prepared.
 pub const DEFAULT_LIMIT: u64 = 4 << 30;
 
-/// Pause between two tries for a lock that another process holds while it downloads.
+/// Pause between two tries for a lock that another holds while it downloads.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A directory of compressed disk images.
+/// A directory of disk images.
 #[derive(Clone, Debug)]
 pub struct ImageCache {
-    directory: PathBuf,
+    shelf: Shelf,
     limit: u64,
 }
 
@@ -37,6 +51,41 @@ pub struct CachedImage {
     pub size: u64,
     /// SHA-256, lower-case hex.
     pub sha256: String,
+}
+
+/// What is done for an image that is not in the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetching {
+    /// Another run, or another node of this one, is at the same image.
+    Waiting,
+    /// It comes.
+    Downloading {
+        /// Bytes had.
+        done: u64,
+        /// Bytes in all, when known.
+        total: Option<u64>,
+    },
+    /// It is decoded.
+    Preparing {
+        /// Compressed bytes read.
+        done: u64,
+        /// Compressed bytes in all.
+        total: u64,
+    },
+}
+
+/// Hears what is done, often; must not block.
+pub type OnFetch<'a> = &'a (dyn Fn(Fetching) + Send + Sync);
+
+/// Which image, and where from.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Whom to ask.
+    pub factory: &'a Factory,
+    /// For what.
+    pub url: &'a Url,
+    /// Hex SHA-256 of the only content that is accepted.
+    pub pinned: Option<&'a str>,
 }
 
 /// Why an image is not in the cache.
@@ -60,6 +109,26 @@ pub enum CacheError {
         #[source]
         source: FactoryError,
     },
+    /// What was downloaded is no complete image.
+    #[error("checking the disk image from {url}")]
+    Decode {
+        /// What was downloaded.
+        url: Url,
+        /// What is wrong.
+        #[source]
+        source: DecodeError,
+    },
+    /// The decoded data does not fit.
+    #[error("the image cache at {path} has no room for the decoded image: {needed} bytes are needed")]
+    NoRoom {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes of the prepared image.
+        needed: u64,
+    },
+    /// The work was given up.
+    #[error("the disk image was not prepared")]
+    Stopped,
     /// What was downloaded is not what was pinned.
     #[error("the image at {url} has sha256 {found}, but {wanted} is pinned")]
     Digest {
@@ -79,6 +148,22 @@ impl CacheError {
             Self::Directory { .. } => vec![
                 "set cache_dir in the provider block to a directory that is writable and has room for the image".into(),
             ],
+            Self::NoRoom { .. } => vec![
+                "make room there, or set cache_dir in the provider block to a directory on a larger disk".into(),
+                "nothing was written to the machine".into(),
+            ],
+            Self::Decode { source, .. } => source
+                .hint()
+                .map(str::to_owned)
+                .into_iter()
+                .chain([
+                    "the damaged download was removed from the cache: apply again; if it is wrong again, the Factory \
+                     serves a bad image"
+                        .into(),
+                    "nothing was written to the machine".into(),
+                ])
+                .collect(),
+            Self::Stopped => Vec::new(),
             Self::Download { source, .. } => source.hints(),
             Self::Digest { .. } => vec![
                 "the Factory may have rebuilt the image (its partition ids are random before Talos 1.14): check what is \
@@ -93,7 +178,7 @@ impl CacheError {
 impl ImageCache {
     /// A cache below `directory`, which is made when first used.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), limit: DEFAULT_LIMIT }
+        Self { shelf: Shelf(directory.into()), limit: DEFAULT_LIMIT }
     }
 
     /// Keeps at most `limit` bytes besides the image in use.
@@ -101,164 +186,229 @@ impl ImageCache {
         Self { limit, ..self }
     }
 
-    /// The image at `url`: from the cache when its digest still holds, else downloaded. With `pinned` (hex SHA-256)
-    /// only that content is accepted. `progress` is told bytes had and, when known, bytes in all.
-    pub async fn fetch(
-        &self,
-        factory: &Factory,
-        url: &Url,
-        pinned: Option<&str>,
-        progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-    ) -> Result<CachedImage, CacheError> {
-        fs::create_dir_all(&self.directory).map_err(|source| self.broken(&self.directory, source))?;
-        let key = hex::encode(Sha256::digest(url.as_str().as_bytes()));
-        let _lock = self.lock(&key).await?;
-        if let Some(image) = self.cached(&key, pinned).await? {
-            tracing::info!(%url, path = %image.path.display(), "disk image found in the cache");
+    /// The image ready to be written to disks: from the cache when it is there and whole; else it is decoded once, to its
+    /// end, and downloaded before that unless the compressed image is there.
+    ///
+    /// # Errors
+    /// When there is no such image, or no room for it. A damaged image is in the cache no more.
+    pub async fn prepare(&self, wanted: Wanted<'_>, tell: OnFetch<'_>) -> Result<PreparedImage, CacheError> {
+        let key = self.begin(wanted.url)?;
+        loop {
+            if let Some(found) = self.look(&key, wanted.pinned).await {
+                return Ok(found);
+            }
+            let (lock, waited) = self.lock(&key, tell).await?;
+            if waited {
+                // What was waited for is read without the lock, by all who waited at the same time.
+                drop(lock);
+                continue;
+            }
+            // Between the look and the lock another may have come and gone.
+            return match self.look(&key, wanted.pinned).await {
+                Some(found) => Ok(found),
+                None => self.make(wanted, &key, tell).await,
+            };
+        }
+    }
+
+    /// The compressed image: from the cache when its digest still holds, else downloaded.
+    ///
+    /// # Errors
+    /// When there is no such image, or no room for it.
+    pub async fn fetch(&self, wanted: Wanted<'_>, tell: OnFetch<'_>) -> Result<CachedImage, CacheError> {
+        let key = self.begin(wanted.url)?;
+        let (_lock, _) = self.lock(&key, tell).await?;
+        if let Some(image) = self.compressed(&key, wanted.pinned).await {
             return Ok(image);
         }
-        let image = self.download(factory, url, &key, pinned, progress).await?;
-        self.evict(&image.path);
+        let image = self.download(wanted, &key, tell).await?;
+        self.shelf.evict(&image.sha256, self.limit);
         Ok(image)
     }
 
-    /// Waits for other processes that download the same URL; the lock ends with the returned file.
-    async fn lock(&self, key: &str) -> Result<File, CacheError> {
-        let path = self.directory.join(format!("{key}.lock"));
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|source| self.broken(&path, source))?;
+    /// Makes the directory; gives the name that stands for a URL there.
+    fn begin(&self, url: &Url) -> Result<String, CacheError> {
+        self.shelf.make().map_err(|source| broken(&self.shelf.0, source))?;
+        Ok(hex::encode(Sha256::digest(url.as_str().as_bytes())))
+    }
+
+    /// Waits for others that want the same URL, and says whether there was one; the lock ends with the returned file.
+    async fn lock(&self, key: &str, tell: OnFetch<'_>) -> Result<(File, bool), CacheError> {
+        let path = self.shelf.lock(key);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| broken(&path, source))?;
+        let mut waited = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_INTERVAL).await,
-                Err(TryLockError::Error(source)) => return Err(self.broken(&path, source)),
+                Ok(()) => return Ok((file, waited)),
+                Err(TryLockError::WouldBlock) => {
+                    if !std::mem::replace(&mut waited, true) {
+                        tell(Fetching::Waiting);
+                    }
+                    tokio::time::sleep(LOCK_INTERVAL).await;
+                }
+                Err(TryLockError::Error(source)) => return Err(broken(&path, source)),
             }
         }
     }
 
-    async fn cached(&self, key: &str, pinned: Option<&str>) -> Result<Option<CachedImage>, CacheError> {
-        let digest = match pinned {
-            Some(digest) => digest.to_owned(),
-            None => match fs::read_to_string(self.directory.join(format!("{key}.ref"))) {
-                Ok(digest) => digest.trim().to_owned(),
-                Err(_) => return Ok(None),
-            },
-        };
-        if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Ok(None);
-        }
-        let path = self.image_path(&digest);
-        let hashed = path.clone();
-        let found = tokio::task::spawn_blocking(move || hash_file(&hashed)).await;
-        match found {
-            Ok(Ok((size, sha256))) if sha256 == digest => {
-                touch(&path);
-                Ok(Some(CachedImage { path, size, sha256 }))
-            }
-            _ => Ok(None),
+    /// What the URL should give, as far as it is known.
+    fn digest(&self, key: &str, pinned: Option<&str>) -> Option<String> {
+        match pinned {
+            Some(digest) => Some(digest.to_ascii_lowercase()).filter(|digest| shelf::is_digest(digest)),
+            None => self.shelf.referenced(key),
         }
     }
 
-    async fn download(
+    /// The prepared image, if there is a sound one.
+    async fn look(&self, key: &str, pinned: Option<&str>) -> Option<PreparedImage> {
+        let digest = self.digest(key, pinned)?;
+        let path = self.shelf.prepared(&digest);
+        let opened = tokio::task::spawn_blocking(move || PreparedImage::open(&path)).await.ok()?;
+        match opened {
+            Ok(found) if found.image().compressed_sha256.to_string() == digest => {
+                self.shelf.touch(&digest);
+                tracing::info!(path = %found.path().display(), "prepared disk image found in the cache");
+                Some(found)
+            }
+            Ok(found) => {
+                tracing::warn!(path = %found.path().display(), "a prepared image of another name is made anew");
+                None
+            }
+            Err(ReadError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let reason = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, reason, "the prepared image is made anew");
+                None
+            }
+        }
+    }
+
+    /// Decodes what is in the cache, or else what comes. Only for whoever holds the lock.
+    async fn make(&self, wanted: Wanted<'_>, key: &str, tell: OnFetch<'_>) -> Result<PreparedImage, CacheError> {
+        self.shelf.sweep(key);
+        if let Some(image) = self.named(key, wanted.pinned) {
+            match self.decode(&image, key, tell).await {
+                Err(Failure::Read(_) | Failure::Decode(_) | Failure::OtherDigest) => {
+                    tracing::warn!(path = %image.path.display(), "the cached disk image is damaged; downloading it again");
+                }
+                done => return self.made(done, wanted.url, &image),
+            }
+        }
+        let image = self.download(wanted, key, tell).await?;
+        let done = self.decode(&image, key, tell).await;
+        let made = self.made(done, wanted.url, &image)?;
+        self.shelf.evict(&image.sha256, self.limit);
+        Ok(made)
+    }
+
+    fn made(
         &self,
-        factory: &Factory,
+        done: Result<PreparedImage, Failure>,
         url: &Url,
-        key: &str,
-        pinned: Option<&str>,
-        progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
-    ) -> Result<CachedImage, CacheError> {
-        let part = Part(self.directory.join(format!("{key}.{}.part", std::process::id())));
+        image: &CachedImage,
+    ) -> Result<PreparedImage, CacheError> {
+        let failure = match done {
+            Ok(prepared) => return Ok(prepared),
+            Err(failure) => failure,
+        };
+        Err(match failure {
+            Failure::Read(source) => broken(&image.path, source),
+            Failure::Write(path, source) => broken(&path, source),
+            Failure::NoRoom(needed) => CacheError::NoRoom { path: self.shelf.0.clone(), needed },
+            Failure::Decode(source) => {
+                self.shelf.remove(&image.sha256);
+                CacheError::Decode { url: url.clone(), source }
+            }
+            // The file is ours alone, and was hashed a moment ago.
+            Failure::OtherDigest => broken(&image.path, io::Error::other("it changed while it was read")),
+            Failure::Stopped => CacheError::Stopped,
+        })
+    }
+
+    /// Decoding is work for a processor, not for the reactor. A dropped call stops it.
+    async fn decode(&self, image: &CachedImage, key: &str, tell: OnFetch<'_>) -> Result<PreparedImage, Failure> {
+        let stop = CancellationToken::new();
+        let _stopped_with_us = stop.clone().drop_guard();
+        let preparation = Preparation {
+            compressed: image.path.clone(),
+            sha256: image.sha256.clone(),
+            part: self.shelf.part(key),
+            target: self.shelf.prepared(&image.sha256),
+        };
+        let (done, mut seen) = watch::channel(0);
+        let task = tokio::task::spawn_blocking(move || {
+            preparation.run(&stop, |bytes| {
+                done.send_replace(bytes);
+            })
+        });
+        tokio::pin!(task);
+        let made = loop {
+            tokio::select! {
+                made = &mut task => break made,
+                Ok(()) = seen.changed() => {
+                    tell(Fetching::Preparing { done: *seen.borrow_and_update(), total: image.size });
+                }
+            }
+        };
+        let made = made.unwrap_or(Err(Failure::Stopped))?;
+        tracing::info!(path = %made.path().display(), bytes = made.image().data_size(), "disk image decoded and prepared");
+        Ok(made)
+    }
+
+    /// The compressed image as its name says it is.
+    fn named(&self, key: &str, pinned: Option<&str>) -> Option<CachedImage> {
+        let sha256 = self.digest(key, pinned)?;
+        let path = self.shelf.compressed(&sha256);
+        let size = fs::metadata(&path).ok()?.len();
+        Some(CachedImage { path, size, sha256 })
+    }
+
+    /// The compressed image if its digest holds.
+    async fn compressed(&self, key: &str, pinned: Option<&str>) -> Option<CachedImage> {
+        let image = self.named(key, pinned)?;
+        let path = image.path.clone();
+        let found = tokio::task::spawn_blocking(move || file::look(&path)).await.ok()?.ok()??;
+        if found.sha256 != image.sha256 {
+            return None;
+        }
+        self.shelf.touch(&image.sha256);
+        tracing::info!(path = %image.path.display(), "disk image found in the cache");
+        Some(image)
+    }
+
+    async fn download(&self, wanted: Wanted<'_>, key: &str, tell: OnFetch<'_>) -> Result<CachedImage, CacheError> {
+        let Wanted { factory, url, pinned } = wanted;
+        let part = self.shelf.part(key);
         let failed = |source| CacheError::Download { url: url.clone(), source };
         let mut body = factory.open(url).await.map_err(failed)?;
         let total = body.size();
-        let mut file = tokio::fs::File::create(&part.0).await.map_err(|source| self.broken(&part.0, source))?;
+        let mut file = tokio::fs::File::create(&part.0).await.map_err(|source| broken(&part.0, source))?;
         let mut hash = Sha256::new();
         let mut size = 0u64;
         while let Some(chunk) = body.chunk().await.map_err(failed)? {
             hash.update(&chunk);
             size += chunk.len() as u64;
-            file.write_all(&chunk).await.map_err(|source| self.broken(&part.0, source))?;
-            progress(size, total);
+            file.write_all(&chunk).await.map_err(|source| broken(&part.0, source))?;
+            tell(Fetching::Downloading { done: size, total });
         }
-        file.sync_all().await.map_err(|source| self.broken(&part.0, source))?;
+        // Only this tells of a last write that failed.
+        file.flush().await.map_err(|source| broken(&part.0, source))?;
+        file.sync_all().await.map_err(|source| broken(&part.0, source))?;
         let sha256 = hex::encode(hash.finalize());
         if let Some(wanted) = pinned
-            && wanted != sha256
+            && !wanted.eq_ignore_ascii_case(&sha256)
         {
             return Err(CacheError::Digest { url: url.clone(), wanted: wanted.to_owned(), found: sha256 });
         }
-        let path = self.image_path(&sha256);
-        fs::rename(&part.0, &path).map_err(|source| self.broken(&path, source))?;
-        let reference = self.directory.join(format!("{key}.ref"));
-        fs::write(&reference, &sha256).map_err(|source| self.broken(&reference, source))?;
+        let path = self.shelf.compressed(&sha256);
+        fs::rename(&part.0, &path).map_err(|source| broken(&path, source))?;
+        let reference = self.shelf.reference(key);
+        fs::write(&reference, &sha256).map_err(|source| broken(&reference, source))?;
         Ok(CachedImage { path, size, sha256 })
     }
-
-    fn image_path(&self, digest: &str) -> PathBuf {
-        self.directory.join(format!("{digest}.image"))
-    }
-
-    /// Removes the images used longest ago until the rest fits the limit. Failing to is not worth failing a run: the
-    /// directory is only larger than asked.
-    fn evict(&self, keep: &Path) {
-        let Ok(entries) = fs::read_dir(&self.directory) else { return };
-        let mut images: Vec<(SystemTime, u64, PathBuf)> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().extension().is_some_and(|e| e == "image") && entry.path() != keep)
-            .filter_map(|entry| {
-                let metadata = entry.metadata().ok()?;
-                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
-            })
-            .collect();
-        images.sort();
-        let mut total: u64 = images.iter().map(|(_, size, _)| size).sum();
-        for (_, size, path) in images {
-            if total <= self.limit {
-                break;
-            }
-            if fs::remove_file(&path).is_ok() {
-                total -= size;
-            }
-        }
-    }
-
-    fn broken(&self, path: &Path, source: io::Error) -> CacheError {
-        CacheError::Directory { path: path.to_owned(), source }
-    }
 }
 
-/// A file that goes away unless it was renamed.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // Already gone after the rename; anything else is swept by the next download of the same process id.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-fn touch(path: &Path) {
-    // Only the order of eviction depends on it.
-    if let Ok(file) = File::options().append(true).open(path) {
-        let _ = file.set_modified(SystemTime::now());
-    }
-}
-
-fn hash_file(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut size = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((size, hex::encode(hash.finalize())));
-        }
-        hash.update(&buffer[..read]);
-        size += read as u64;
-    }
+fn broken(path: &Path, source: io::Error) -> CacheError {
+    CacheError::Directory { path: path.to_owned(), source }
 }

@@ -3,8 +3,11 @@
 /// The Talos Image Factory, over HTTP.
 pub mod factory;
 
-/// Downloaded disk images, kept by digest.
+/// Disk images, downloaded and decoded once, kept by digest.
 pub mod cache;
+
+/// Files that are complete or not there.
+pub mod file;
 
 /// A Linux shell, over SSH, from which a disk is written.
 pub mod rescue;

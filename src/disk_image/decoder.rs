@@ -24,7 +24,7 @@ pub struct DecodeOptions {
     pub threads: usize,
     /// The largest image in bytes when decoded, such as the size of the disk.
     pub max_raw_size: u64,
-    /// The largest [`Event::Data`] in bytes, in whole granules of 64 KiB.
+    /// The largest [`Event::Data`] in bytes, in whole granules of 64 KiB; longer data is cut at multiples of it.
     pub max_extent: usize,
     /// The format, when the first bytes need not say it. Without a format, raw disks must have a master boot record.
     pub format: Option<Format>,

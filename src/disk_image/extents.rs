@@ -175,16 +175,18 @@ impl Mapper {
                 self.flush(ready);
                 self.run = Run::Data { parts: Vec::new(), len: 0 };
             }
-            let before_head = self.before_head();
+            // Where an extent must end: its cuts do not depend on where the data around it begins, so that most are
+            // whole and lie on round offsets, which a disk likes best.
+            let max_extent = self.max_extent as u64;
+            let before_cut = self.before_head().min(max_extent - self.offset % max_extent);
             let Run::Data { parts, len } = &mut self.run else {
                 continue;
             };
-            let n = before_head.min(bytes.len().min(self.max_extent - *len) as u64) as usize;
+            let n = before_cut.min(bytes.len() as u64) as usize;
             parts.push(bytes.split_to(n));
             *len += n;
-            let full = *len == self.max_extent;
             self.advance(n as u64, ready);
-            if full {
+            if n as u64 == before_cut {
                 self.flush(ready);
             }
         }
@@ -308,9 +310,10 @@ mod tests {
     }
 
     #[test]
-    fn extents_are_bounded() {
-        let pieces = [Piece::Zero(16 << 16), ones(3), ones(6), Piece::Zero(1 << 16), ones(1)];
-        let expected = [('Z', 0, 16), ('D', 16, 4), ('D', 20, 4), ('D', 24, 1), ('Z', 25, 1), ('D', 26, 1)];
+    fn extents_are_cut_at_round_offsets() {
+        let pieces = [Piece::Zero(17 << 16), ones(3), ones(5), Piece::Zero(1 << 16), ones(1)];
+        let expected =
+            [('Z', 0, 16), ('Z', 16, 1), ('D', 17, 3), ('D', 20, 4), ('D', 24, 1), ('Z', 25, 1), ('D', 26, 1)];
         assert_eq!(shape(&events(pieces)), expected);
     }
 

@@ -23,6 +23,7 @@
 //! }
 //! ```
 
+mod archive;
 mod decoder;
 mod digest;
 mod extents;
@@ -30,19 +31,22 @@ mod fat;
 mod gpt;
 mod input;
 mod layout;
+mod prepared;
 mod qcow2;
 mod sniff;
 mod xz;
 mod zero;
 mod zstd;
 
+pub use archive::Archive;
 pub use decoder::{DecodeError, DecodeOptions, Decoder, Image};
 pub use digest::Digest;
 pub use extents::{Event, Extent, GRANULE, HEAD};
 pub use fat::{FatError, FatMap, FatScan};
 pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use layout::{EfiPartition, Layout};
-pub use qcow2::{Qcow2Error, Qcow2Writer};
+pub use prepared::{PreparedError, PreparedMap, PreparedTrailer, Reassembly, Stretch};
+pub use qcow2::{Qcow2, Qcow2Error};
 pub use sniff::{Format, SniffError};
 pub use xz::{BlockError, Blocks, XzError};
 pub use zero::{ZeroMode, ZeroModeError, ZeroPlan, zero_plan};

@@ -1,174 +1,176 @@
-//! Writes qcow2 files (version 3; QEMU's docs/interop/qcow2.txt).
+//! The tables of a qcow2 file (version 3; QEMU's docs/interop/qcow2.txt).
 
-use std::io::{self, Seek, SeekFrom, Write};
+use super::extents::{Extent, GRANULE};
 
-use super::extents::{Event, GRANULE};
-
-/// Writes a sparse image in one pass: data in the order of the events, then the tables, at last the header.
-///
-/// Until [`Qcow2Writer::finish`] has returned, the file begins with zeros, which no reader takes for an image.
-pub struct Qcow2Writer<W> {
-    out: W,
-    /// Clusters written, the one of the header included.
-    clusters: u64,
-    runs: Vec<Run>,
-    raw_size: u64,
+/// All of a qcow2 file but its data, which follows in the order of the extents: the file can be written from its beginning
+/// to its end, and its size is known before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Qcow2 {
+    head: Vec<u8>,
+    size: u64,
 }
 
-/// Clusters that follow each other on the disk and in the file.
+impl Qcow2 {
+    /// The file for an image of `raw_size` bytes that is zero outside of `extents`.
+    ///
+    /// # Errors
+    /// When the extents are out of order, or do not begin on clusters of 64 KiB.
+    pub fn of(raw_size: u64, extents: &[Extent]) -> Result<Self, Qcow2Error> {
+        let runs = runs(raw_size, extents)?;
+        let plan = Plan::of(raw_size, &runs);
+        let mut head = plan.header(raw_size);
+        push_table(&mut head, &plan.l1());
+        plan.push_refcounts(&mut head);
+        for table in &plan.l2 {
+            push_table(&mut head, &plan.l2_table(*table, &runs));
+        }
+        Ok(Self { head, size: plan.clusters * CLUSTER_LEN })
+    }
+
+    /// Header and tables; the data of the first extent follows.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Of the whole file, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How many zeros follow the data of an extent of `len` bytes.
+    pub fn padding(len: u64) -> usize {
+        (len.next_multiple_of(CLUSTER_LEN) - len) as usize
+    }
+}
+
+/// Clusters that follow each other on the disk.
 struct Run {
     guest: u64,
-    host: u64,
     len: u64,
 }
 
-impl<W: Write + Seek> Qcow2Writer<W> {
-    /// Begins a file at the current end of `out`, which must be empty.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn new(mut out: W) -> Result<Self, Qcow2Error> {
-        out.write_all(&[0; CLUSTER]).map_err(Qcow2Error::Write)?;
-        Ok(Self { out, clusters: 1, runs: Vec::new(), raw_size: 0 })
-    }
+fn runs(raw_size: u64, extents: &[Extent]) -> Result<Vec<Run>, Qcow2Error> {
+    let mut end = 0;
+    let runs = extents.iter().map(|extent| {
+        let after = extent.offset.checked_add(extent.len).filter(|after| *after <= raw_size);
+        match after {
+            Some(after) if extent.offset >= end && extent.offset.is_multiple_of(CLUSTER_LEN) => {
+                end = after;
+                Ok(Run { guest: extent.offset / CLUSTER_LEN, len: extent.len.div_ceil(CLUSTER_LEN) })
+            }
+            _ => Err(Qcow2Error { offset: extent.offset }),
+        }
+    });
+    runs.collect()
+}
 
-    /// Adds what follows on the disk.
-    ///
-    /// # Errors
-    /// When events are missing or out of order, or `out` cannot be written.
-    pub fn event(&mut self, event: &Event) -> Result<(), Qcow2Error> {
-        let (offset, len) = match event {
-            Event::Data { offset, bytes, .. } => (*offset, bytes.len() as u64),
-            Event::Zero { offset, len } => (*offset, *len),
+/// What is where in the file, in clusters: header, first table, table of reference counts, reference counts, second tables,
+/// data.
+struct Plan {
+    l1_entries: u64,
+    /// Which of the second tables there are.
+    l2: Vec<u64>,
+    refcount_table: u64,
+    refcount_table_len: u64,
+    refcounts: u64,
+    refcounts_len: u64,
+    l2_start: u64,
+    data: u64,
+    /// In all.
+    clusters: u64,
+}
+
+impl Plan {
+    fn of(raw_size: u64, runs: &[Run]) -> Self {
+        let l1_entries = raw_size.div_ceil(CLUSTER_LEN).div_ceil(ENTRIES);
+        let mut l2: Vec<u64> =
+            runs.iter().flat_map(|run| run.guest / ENTRIES..=(run.guest + run.len - 1) / ENTRIES).collect();
+        l2.dedup();
+        let refcount_table = 1 + l1_entries.div_ceil(ENTRIES);
+        let data_len: u64 = runs.iter().map(|run| run.len).sum();
+        let without_counts = refcount_table + l2.len() as u64 + data_len;
+        let (mut refcounts_len, mut refcount_table_len) = (0, 0);
+        // The counts count themselves: a few rounds, since each cluster of them holds thousands.
+        let clusters = loop {
+            let clusters = without_counts + refcounts_len + refcount_table_len;
+            let needed = clusters.div_ceil(REFCOUNTS);
+            if needed == refcounts_len && needed.div_ceil(ENTRIES) == refcount_table_len {
+                break clusters;
+            }
+            (refcounts_len, refcount_table_len) = (needed, needed.div_ceil(ENTRIES));
         };
-        if offset != self.raw_size || offset % CLUSTER_LEN != 0 {
-            return Err(Qcow2Error::Order { offset, expected: self.raw_size });
-        }
-        if let Event::Data { bytes, .. } = event {
-            self.data(offset / CLUSTER_LEN, bytes)?;
-        }
-        self.raw_size += len;
-        Ok(())
+        let refcounts = refcount_table + refcount_table_len;
+        let l2_start = refcounts + refcounts_len;
+        let data = l2_start + l2.len() as u64;
+        Self { l1_entries, l2, refcount_table, refcount_table_len, refcounts, refcounts_len, l2_start, data, clusters }
     }
 
-    /// Writes tables and header, and gives `out` back.
-    ///
-    /// # Errors
-    /// When `out` cannot be written.
-    pub fn finish(mut self) -> Result<W, Qcow2Error> {
-        let tables = self.raw_size.div_ceil(CLUSTER_LEN).div_ceil(ENTRIES);
-        let mut l1 = Vec::new();
-        for table in 0..tables {
-            l1.push(self.l2_table(table)?);
-        }
-        let l1_offset = self.table(&l1)?;
-        let (refcounts, refcount_clusters) = self.refcounts()?;
-        let mut header = Vec::with_capacity(CLUSTER);
+    /// One cluster.
+    fn header(&self, raw_size: u64) -> Vec<u8> {
+        let mut header = Vec::with_capacity((self.data * CLUSTER_LEN) as usize);
         header.extend_from_slice(b"QFI\xFB");
         header.extend_from_slice(&3u32.to_be_bytes());
         header.extend_from_slice(&[0; 12]); // no backing file
         header.extend_from_slice(&CLUSTER.ilog2().to_be_bytes());
-        header.extend_from_slice(&self.raw_size.next_multiple_of(512).to_be_bytes());
+        header.extend_from_slice(&raw_size.next_multiple_of(512).to_be_bytes());
         header.extend_from_slice(&[0; 4]); // not encrypted
-        header.extend_from_slice(&(l1.len() as u32).to_be_bytes());
-        header.extend_from_slice(&l1_offset.to_be_bytes());
-        header.extend_from_slice(&refcounts.to_be_bytes());
-        header.extend_from_slice(&(refcount_clusters as u32).to_be_bytes());
+        header.extend_from_slice(&(self.l1_entries as u32).to_be_bytes());
+        header.extend_from_slice(&CLUSTER_LEN.to_be_bytes());
+        header.extend_from_slice(&(self.refcount_table * CLUSTER_LEN).to_be_bytes());
+        header.extend_from_slice(&(self.refcount_table_len as u32).to_be_bytes());
         header.extend_from_slice(&[0; 12]); // no snapshots
         header.extend_from_slice(&[0; 24]); // no features
         header.extend_from_slice(&REFCOUNT_ORDER.to_be_bytes());
         header.extend_from_slice(&HEADER_LEN.to_be_bytes());
-        self.out.seek(SeekFrom::Start(0)).map_err(Qcow2Error::Write)?;
-        self.out.write_all(&header).map_err(Qcow2Error::Write)?;
-        self.out.seek(SeekFrom::End(0)).map_err(Qcow2Error::Write)?;
-        self.out.flush().map_err(Qcow2Error::Write)?;
-        Ok(self.out)
+        header.resize(CLUSTER, 0);
+        header
     }
 
-    fn data(&mut self, guest: u64, bytes: &[u8]) -> Result<(), Qcow2Error> {
-        let host = self.clusters;
-        let len = self.append(bytes)?;
-        match self.runs.last_mut() {
-            Some(run) if run.guest + run.len == guest && run.host + run.len == host => run.len += len,
-            _ => self.runs.push(Run { guest, host, len }),
+    /// Where the second tables are.
+    fn l1(&self) -> Vec<u64> {
+        let mut entries = vec![0; self.l1_entries as usize];
+        for (table, cluster) in self.l2.iter().zip(self.l2_start..) {
+            entries[*table as usize] = (cluster * CLUSTER_LEN) | COPIED;
         }
-        Ok(())
+        entries
     }
 
-    /// Writes the table for the clusters from `table` times [`ENTRIES`] on, unless none of them has data; gives its
-    /// entry in the first table.
-    fn l2_table(&mut self, table: u64) -> Result<u64, Qcow2Error> {
+    /// One of the second tables: where the data is.
+    fn l2_table(&self, table: u64, runs: &[Run]) -> Vec<u64> {
         let first = table * ENTRIES;
         let mut entries = vec![0; ENTRIES as usize];
-        let mut used = false;
-        // Runs are in ascending order.
-        let from = self.runs.partition_point(|run| run.guest + run.len <= first);
-        for run in self.runs[from..].iter().take_while(|run| run.guest < first + ENTRIES) {
+        let mut host = self.data;
+        for run in runs {
             for guest in run.guest.max(first)..(run.guest + run.len).min(first + ENTRIES) {
-                entries[(guest - first) as usize] = ((run.host + guest - run.guest) * CLUSTER_LEN) | COPIED;
-                used = true;
+                entries[(guest - first) as usize] = ((host + guest - run.guest) * CLUSTER_LEN) | COPIED;
             }
+            host += run.len;
         }
-        if used { Ok(self.table(&entries)? | COPIED) } else { Ok(0) }
+        entries
     }
 
-    /// Writes reference counts of 1 for all clusters, those of the counts included; gives the offset of the table and
-    /// its length in clusters.
-    fn refcounts(&mut self) -> Result<(u64, u64), Qcow2Error> {
-        let (mut blocks, mut tables) = (0, 0);
-        let total = loop {
-            let total = self.clusters + blocks + tables;
-            let needed = total.div_ceil(REFCOUNTS);
-            if needed == blocks && needed.div_ceil(ENTRIES) == tables {
-                break total;
-            }
-            (blocks, tables) = (needed, needed.div_ceil(ENTRIES));
-        };
-        let first = self.clusters;
-        for block in 0..blocks {
-            let ones = (total - block * REFCOUNTS).min(REFCOUNTS) as usize;
-            let mut counts = 1u16.to_be_bytes().repeat(ones);
-            counts.resize(CLUSTER, 0);
-            self.append(&counts)?;
-        }
-        let offsets: Vec<u64> = (first..first + blocks).map(|cluster| cluster * CLUSTER_LEN).collect();
-        Ok((self.table(&offsets)?, tables))
-    }
-
-    /// Appends numbers, and gives their offset.
-    fn table(&mut self, entries: &[u64]) -> Result<u64, Qcow2Error> {
-        let offset = self.clusters * CLUSTER_LEN;
-        let bytes: Vec<u8> = entries.iter().flat_map(|entry| entry.to_be_bytes()).collect();
-        self.append(&bytes)?;
-        Ok(offset)
-    }
-
-    /// Writes whole clusters, the last filled up with zeros; says how many.
-    fn append(&mut self, bytes: &[u8]) -> Result<u64, Qcow2Error> {
-        let len = bytes.len().next_multiple_of(CLUSTER);
-        self.out.write_all(bytes).map_err(Qcow2Error::Write)?;
-        self.out.write_all(&vec![0; len - bytes.len()]).map_err(Qcow2Error::Write)?;
-        let clusters = (len / CLUSTER) as u64;
-        self.clusters += clusters;
-        Ok(clusters)
+    /// Counts of 1 for all clusters, and the table of where they are.
+    fn push_refcounts(&self, head: &mut Vec<u8>) {
+        let blocks: Vec<u64> = (self.refcounts..self.l2_start).map(|cluster| cluster * CLUSTER_LEN).collect();
+        push_table(head, &blocks);
+        head.extend(1u16.to_be_bytes().repeat(self.clusters as usize));
+        head.resize((self.l2_start * CLUSTER_LEN) as usize, 0);
+        debug_assert_eq!(blocks.len() as u64, self.refcounts_len);
     }
 }
 
-/// Why a qcow2 file was not written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Qcow2Error {
-    /// The sink failed.
-    #[error("writing the qcow2 file")]
-    Write(#[source] io::Error),
-    /// An event does not continue the image.
-    #[error("the image goes on at byte {offset} instead of {expected}")]
-    Order {
-        /// Of the event.
-        offset: u64,
-        /// The end of those before.
-        expected: u64,
-    },
+/// Appends numbers, filled up with zeros to whole clusters.
+fn push_table(head: &mut Vec<u8>, entries: &[u64]) {
+    head.extend(entries.iter().flat_map(|entry| entry.to_be_bytes()));
+    head.resize(head.len().next_multiple_of(CLUSTER), 0);
+}
+
+/// The extents cannot be those of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the extent at byte {offset} does not begin on a cluster, or is out of order")]
+pub struct Qcow2Error {
+    /// On the disk, in bytes.
+    pub offset: u64,
 }
 
 /// One granule of the image is one cluster of the file.

@@ -241,7 +241,8 @@ pub fn schema() -> Schema {
             .optional()
             .description(format!("Image Factory that makes the images. Default: `{IMAGE_FACTORY}`.")),
         Attribute::string("cache_dir").optional().description(
-            "Directory where downloaded disk images are kept, shared by all nodes and runs. Default: \
+            "Directory where disk images are kept, compressed and decoded (an oracle image takes about 265 MB; the oldest go \
+             beyond 4 GiB), shared by all nodes and runs. Who may write there decides what is flashed. Default: \
              `terraform-provider-talosoci` in the user's cache directory.",
         ),
     ])

@@ -14,7 +14,6 @@ use crate::client::rescue::session::SessionError;
 use crate::client::talos::TalosError;
 use crate::node::temporary::TemporaryError;
 use crate::provision::diagnose::Diagnosis;
-use crate::provision::image::ImageError;
 use crate::provision::phase::Phase;
 use crate::provision::transcript::{Transcript, seconds};
 use crate::provision::wait::Ended;
@@ -25,8 +24,8 @@ pub enum Cause {
     /// The Image Factory could not be asked.
     #[error("asking the Image Factory")]
     Factory(#[source] FactoryError),
-    /// The disk image could not be brought here.
-    #[error("downloading the disk image")]
+    /// The disk image could not be brought here, or is none.
+    #[error("preparing the disk image")]
     Cache(#[source] CacheError),
     /// The rescue shell cannot be used.
     #[error("opening the rescue shell")]
@@ -46,9 +45,6 @@ pub enum Cause {
     /// The Kubernetes API refused or failed.
     #[error("calling the Kubernetes API")]
     Kubernetes(#[source] KubernetesError),
-    /// The image is not one.
-    #[error("verifying the disk image")]
-    Image(#[source] ImageError),
     /// There is nothing to flash.
     #[error("the image has no URL to download it from")]
     NoImageUrl,
@@ -164,10 +160,6 @@ impl Cause {
             Self::Platform(_) => vec!["use the oracle-installer of the schematic, never the plain installer".into()],
             Self::NotActive { .. } => vec![
                 "flash an image of this schematic, or let activation = \"auto\" or \"upgrade\" activate it".into(),
-            ],
-            Self::Image(_) => vec![
-                "remove the file from cache_dir and apply again; if it is wrong again, the Factory serves a bad image".into(),
-                "nothing was written to the machine".into(),
             ],
             Self::NoImageUrl => vec!["set image = talosoci_image.NAME".into()],
             Self::Temporary(_) | Self::TimedOut { .. } | Self::Stopped => Vec::new(),

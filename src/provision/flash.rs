@@ -1,25 +1,19 @@
 //! Phase flash: the disk holds the image, read back and compared.
 
-use std::time::Duration;
-
-use crate::client::rescue;
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Levers, Progress, Pull, System};
 use crate::client::rescue::probe::{Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
-use crate::client::rescue::session::{Rights, Session, quote};
+use crate::client::rescue::session::Session;
 use crate::disk_image::{HEAD, ZeroMode};
 use crate::node::spec::{Flash, Source, SshFlash, Zero};
 use crate::provision::error::Cause;
-use crate::provision::image::Verified;
 use crate::provision::observe::{HANDSHAKE, target};
 use crate::provision::transcript::seconds;
 use crate::provision::wait::bounded;
 use crate::provision::{Job, Step, journal};
 
-/// Limit for reading and hashing one MiB.
-const READ_HEAD: Duration = Duration::from_secs(30);
-
 /// Looks, refuses what must not be overwritten, and writes.
-pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
+pub async fn run(job: &Job, image: Option<&PreparedImage>) -> Step {
     let (Flash::Ssh(flash), Some(image)) = (&job.spec.flash, image) else {
         return Ok("nothing to flash".into());
     };
@@ -31,64 +25,48 @@ pub async fn run(job: &Job, image: Option<&Verified>) -> Step {
             return in_place(job, flash, image, &session, &facts, &wanted).await;
         }
         refuse(&facts, &wanted).map_err(Cause::Refused)?;
-        if holds(&session, &facts, image).await? {
-            return Ok(format!("{} holds the image already", flash.disk));
-        }
         write(job, flash, &session, &facts, image).await
     };
     bounded(&job.limits, work).await.map_err(Cause::ended)
 }
 
-fn requirements(job: &Job, flash: &SshFlash, image: &Verified) -> Requirements {
+fn requirements(job: &Job, flash: &SshFlash, image: &PreparedImage) -> Requirements {
     let mut wanted = Requirements::new(job.spec.image.architecture());
-    wanted.image_size = Some(image.image.raw_size);
+    wanted.image_size = Some(image.image().raw_size);
     wanted.secure_boot = job.spec.image.installer.secure_boot;
     wanted.instance_id.clone_from(&job.spec.instance_id);
     wanted.allow_disk_in_use = flash.allow_root_disk;
-    wanted.pull = (flash.source == Source::Pull).then_some(image.image.format);
+    wanted.pull = (flash.source == Source::Pull).then_some(image.image().format);
     wanted
 }
 
-/// Whether an earlier run ended after its flash: the first MiB is written last, after everything else was read back, and
-/// Talos changes it at its first boot.
-async fn holds(session: &Session, facts: &Facts, image: &Verified) -> Result<bool, Cause> {
-    let sum = facts.hash_command.as_deref().unwrap_or("sha256sum");
-    let script = format!("dd if={} bs={HEAD} count=1 2>/dev/null | {sum}", quote(&facts.disk.device));
-    let output = session.run_with(Rights::Root, &script, READ_HEAD).await.map_err(Cause::Session)?;
-    Ok(output.stdout.split_whitespace().next() == Some(image.head_sha256.to_string().as_str()))
-}
-
 /// The download of the rescue host, if it is to do that.
-async fn pull(job: &Job, flash: &SshFlash, image: &Verified) -> Option<Pull> {
+async fn pull(job: &Job, flash: &SshFlash, image: &PreparedImage) -> Option<Pull> {
     let url = job.spec.image.url.clone().filter(|_| flash.source == Source::Pull)?;
     // Ours may have come from the cache, long ago: the Factory then builds the image anew, which takes minutes. That is better
     // waited for here than by curl. Whether the rescue host gets it in the end, it will say itself.
     if let Err(error) = job.places.factory.asset(&url).await {
         tracing::info!(%error, "the factory was asked whether it has the image");
     }
-    Some(Pull::new(url, image.image.format))
+    Some(Pull::new(url, image.image().format))
 }
 
 /// The system that runs is overwritten, and reboots by itself.
 async fn in_place(
     job: &Job,
     flash: &SshFlash,
-    image: &Verified,
+    image: &PreparedImage,
     session: &Session,
     facts: &Facts,
     wanted: &Requirements,
 ) -> Step {
     let levers = Levers::default();
-    let needs = Needs { payload: image.image.data_size() + HEAD };
+    let needs = Needs { payload: image.image().data_size() + HEAD };
     let ground = survey(session, facts, &levers).await.map_err(Cause::Probe)?;
     refuse_in_place(facts, &ground, wanted, needs).map_err(Cause::Refused)?;
-    if !ground.running && holds(session, facts, image).await? {
-        rescue::reboot(session).await.map_err(Cause::Session)?;
-        return Ok(format!("{} holds the image already", flash.disk));
-    }
     let system = System { facts, ground: &ground, needs, levers: &levers };
     let options = options(job, flash, image).await;
-    let source = source(image).await?;
+    let source = ImageSource::prepared(image.clone());
     let done =
         flash::overwrite(session, system, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
     Ok(match done.seen_to_reboot {
@@ -102,11 +80,15 @@ async fn in_place(
     })
 }
 
-async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &Verified) -> Step {
-    let source = source(image).await?;
+async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &PreparedImage) -> Step {
+    let source = ImageSource::prepared(image.clone());
     let options = options(job, flash, image).await;
     let done =
         flash::flash(session, facts, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
+    if done.written_bytes + done.zeroed_bytes == 0 {
+        // An earlier run ended after its flash.
+        return Ok(format!("{} holds the image already, {} MiB compared", flash.disk, done.verified_bytes >> 20));
+    }
     Ok(format!(
         "{} MiB written to {}, {} MiB read back and compared, in {}",
         (done.written_bytes + done.zeroed_bytes) >> 20,
@@ -116,24 +98,13 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
     ))
 }
 
-async fn source(image: &Verified) -> Result<ImageSource, Cause> {
-    ImageSource::file(&image.cached.path).await.map_err(|source| {
-        Cause::Image(crate::provision::image::ImageError::Read {
-            path: image.cached.path.display().to_string(),
-            source,
-        })
-    })
-}
-
-async fn options(job: &Job, flash: &SshFlash, image: &Verified) -> FlashOptions {
+async fn options(job: &Job, flash: &SshFlash, image: &PreparedImage) -> FlashOptions {
     FlashOptions {
         zero: match flash.zero {
             Zero::Partitions => ZeroMode::Partitions,
             Zero::Needed => ZeroMode::Needed,
             Zero::All => ZeroMode::All,
         },
-        // The bytes that were verified, also if the file was changed since.
-        sha256: Some(image.image.compressed_sha256),
         pull: pull(job, flash, image).await,
         ..FlashOptions::default()
     }

@@ -46,6 +46,8 @@ pub mod foresee;
 pub mod journal;
 /// What is at the address right now.
 pub mod observe;
+/// A disk image as a file, for other tools.
+pub mod output;
 /// The phases and their order.
 pub mod phase;
 /// Reading a node that exists.
@@ -170,9 +172,9 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             continue;
         }
         let done = match phase {
-            Phase::Image => image::run(job).await.map(|cached| {
-                let note = cached.note();
-                image = Some(cached);
+            Phase::Image => image::run(job).await.map(|prepared| {
+                let note = image::note(&prepared);
+                image = Some(prepared);
                 note
             }),
             Phase::Flash => flash::run(job, image.as_ref()).await,

@@ -15,6 +15,9 @@ pub mod schematic;
 /// Image Factory URLs and installer references.
 pub mod image;
 
+/// What Oracle Cloud wants to know of a custom image.
+pub mod oracle_archive;
+
 /// A cluster's secrets: talsecret.yaml and its relatives.
 pub mod secrets;
 

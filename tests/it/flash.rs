@@ -1,13 +1,14 @@
 //! Flashing through a real OpenSSH server to a sparse file, and to a loop device when the tests run as root.
 
 mod boot;
-mod image;
+pub mod image;
 mod in_place;
 mod in_place_vm;
 mod interrupted;
+mod prepared;
 mod pull;
 mod session;
-mod sshd;
+pub mod sshd;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;

@@ -17,6 +17,7 @@ mod error;
 mod in_place;
 mod meter;
 mod pieces;
+mod reading;
 mod remote;
 mod source;
 mod wire;
@@ -117,7 +118,7 @@ pub struct Progress {
     pub phase: Phase,
     /// Bytes that the rescue host has confirmed in this phase.
     pub done: u64,
-    /// Bytes of this phase; an estimate while the image is still being read, `None` while not even that is possible.
+    /// Bytes of this phase; an estimate while the image is still being decoded, `None` while not even that is possible.
     pub total: Option<u64>,
     /// Bytes a second in this phase.
     pub rate: u64,
@@ -188,7 +189,6 @@ struct Run<'a> {
 impl Run<'_> {
     async fn all(&self, image: ImageSource) -> Result<Flashed, Cause> {
         let started = Instant::now();
-        let compressed_size = image.size();
         let size = self.facts.disk.size / SECTOR * SECTOR;
         let mut disk = Disk::open(self.session, self.start()?, size, self.meter).await?;
         let mut decoding = Decoding::start(image, size);
@@ -198,7 +198,7 @@ impl Run<'_> {
         let pull = self.options.pull.is_some();
         disk.look_for(&head, pull).await?;
         let (kept, next) = disk.keep(&mut decoding, first).await?;
-        let written = disk.write(&mut decoding, next, compressed_size, pull).await?;
+        let written = disk.write(&mut decoding, next, pull).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, image_size)?;
         let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;

@@ -20,6 +20,7 @@ use crate::tfplugin::validator::at_most_one_of;
 use crate::tfplugin::value::Value;
 
 mod model;
+mod output;
 mod schema;
 
 /// The resource.
@@ -37,8 +38,8 @@ impl ImageResource {
         parse(config, &current(&self.settings).image_factory_url)
     }
 
-    /// Registers the schematic and makes the Factory build the image.
-    async fn publish(&self, ctx: &Context, mut state: Value) -> Outcome {
+    /// Registers the schematic, makes the Factory build the image, and writes it to a file if that is wanted.
+    async fn publish(&self, ctx: &Context, prior: &Value, mut state: Value) -> Outcome {
         let parsed = self.parse(&state);
         let Some(image) = parsed.image else {
             return Outcome::failed(diagnostics::errors(&parsed.findings));
@@ -70,7 +71,14 @@ impl ImageResource {
             Ok((id, url, size)) => {
                 image.store(&mut state, &id, &url);
                 state.set("size", size.and_then(|size| i64::try_from(size).ok()).map_or(Value::Null, Value::from));
-                Outcome::state(state)
+                let places = match current(&self.settings).places(Some(&url)) {
+                    Ok(places) => places,
+                    Err(diagnostics) => return Outcome::failed(diagnostics),
+                };
+                match output::realise(ctx, &places, &image, &url, prior, &mut state).await {
+                    Ok(told) => Outcome::state(state).diagnostics(told),
+                    Err(error) => Outcome::failed(output::failed(&error)),
+                }
             }
             Err(error) => Outcome::failed(diagnostics::error("Image Not Available", &error, &error.hints())),
         }
@@ -99,41 +107,46 @@ impl Resource for ImageResource {
                 Some(image) => image.promise(&mut planned),
                 None => planned.set("size", Value::Unknown),
             }
+            output::promise(&request.prior, &mut planned);
         }
         Plan { planned, diagnostics: diagnostics::findings(&parsed.findings), ..Plan::default() }
     }
 
     async fn create(&self, ctx: &Context, request: CreateRequest) -> Outcome {
-        self.publish(ctx, request.planned).await
+        self.publish(ctx, &Value::Null, request.planned).await
     }
 
     async fn update(&self, ctx: &Context, request: UpdateRequest) -> Outcome {
-        self.publish(ctx, request.planned).await
+        self.publish(ctx, &request.prior, request.planned).await
     }
 
     async fn read(&self, ctx: &Context, request: ReadRequest) -> Outcome {
-        let state = request.state;
+        let mut state = request.state;
+        let told = output::refresh(&mut state).await;
         let Some(url) = state.get("url").as_str().and_then(|url| Url::parse(url).ok()) else {
-            return Outcome::state(state);
+            return Outcome::state(state).diagnostics(told);
         };
         let look = async { Factory::new(&url)?.asset(&url).await };
         let found = tokio::select! {
-            () = ctx.stop.cancelled() => return Outcome::state(state),
+            () = ctx.stop.cancelled() => return Outcome::state(state).diagnostics(told),
             found = look => found,
         };
         match found {
-            Ok(_) => Outcome::state(state),
+            Ok(_) => Outcome::state(state).diagnostics(told),
             Err(FactoryError::Refused { status, .. }) if status == http::StatusCode::NOT_FOUND => Outcome::gone(),
             Err(error) => {
                 let detail = format!("The state was kept, since the Factory could not be asked: {}.", chain(&error));
-                Outcome::state(state)
-                    .diagnostics([Diagnostic::warning("Image Not Refreshed", detail).at(Path::root().attribute("url"))])
+                Outcome::state(state).diagnostics(told).diagnostics([Diagnostic::warning(
+                    "Image Not Refreshed",
+                    detail,
+                )
+                .at(Path::root().attribute("url"))])
             }
         }
     }
 
-    async fn delete(&self, _ctx: &Context, _request: DeleteRequest) -> Outcome {
+    async fn delete(&self, _ctx: &Context, request: DeleteRequest) -> Outcome {
         // A Factory never forgets a schematic, and others may use the same.
-        Outcome::gone()
+        Outcome::gone().diagnostics(output::remove(request.prior.get("output")).await)
     }
 }

@@ -5,8 +5,10 @@ use url::Url;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::provider::given;
+use crate::provider::image::output;
 use crate::provider::settings::{IMAGE_FACTORY, factory_url};
 use crate::talos::image::{Architecture, InstallerReference, disk_image_url, registry_of};
+use crate::talos::oracle_archive;
 use crate::talos::schematic::{Parts, Schematic, SchematicId};
 use crate::talos::version::{OLDEST, TalosVersion};
 use crate::tfplugin::value::Value;
@@ -54,6 +56,7 @@ pub fn parse(config: &Value, factory: &Given<String>) -> Parsed {
         None => None,
     };
     pin(config, &mut findings);
+    output::judge(config, &mut findings);
     let architecture = match config.get("architecture").as_str() {
         Some("amd64") => Some(Architecture::Amd64),
         Some("arm64") => Some(Architecture::Arm64),
@@ -82,6 +85,17 @@ impl Image {
     /// Its name for whoever watches: `image v1.12.2 4a0d65c6`.
     pub fn describe(&self) -> String {
         format!("image {} {}", self.version, &self.schematic.id().as_str()[..8])
+    }
+
+    /// Name of its disk in an archive for Oracle Cloud, as the Factory would call it.
+    pub fn disk_name(&self) -> String {
+        let flavour = if self.secure_boot { "-secureboot" } else { "" };
+        format!("{}-{}{flavour}.qcow2", self.platform, self.architecture)
+    }
+
+    /// What that archive says of it.
+    pub fn oracle_metadata(&self) -> String {
+        oracle_archive::metadata(&self.version, self.architecture)
     }
 
     /// Fills in what is known without asking anybody.

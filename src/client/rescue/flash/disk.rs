@@ -80,22 +80,13 @@ impl<'a> Disk<'a> {
         &mut self,
         decoding: &mut Decoding,
         first: Option<Event>,
-        compressed_size: Option<u64>,
         pull: bool,
     ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
         let mut sent = 0;
-        let jobs = Writing {
-            decoding,
-            next: Some(first),
-            size: self.size,
-            sent: &mut sent,
-            compressed_size,
-            pull,
-            meter: self.meter,
-        };
+        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, pull, meter: self.meter };
         self.remote.run(jobs, Some(self.meter)).await?;
         Ok(sent)
     }
@@ -195,7 +186,6 @@ pub(super) struct Writing<'a, 'm> {
     pub(super) size: u64,
     /// Bytes of data so far.
     pub(super) sent: &'a mut u64,
-    pub(super) compressed_size: Option<u64>,
     /// The rescue host has the data: it needs only be told which.
     pub(super) pull: bool,
     pub(super) meter: &'a Meter<'m>,
@@ -215,7 +205,7 @@ impl Jobs for Writing<'_, '_> {
                 let len = bytes.len() as u64;
                 fits(self.size, offset, len)?;
                 *self.sent += len;
-                self.meter.total(estimate(*self.sent, self.decoding.consumed(), self.compressed_size));
+                self.meter.total(self.decoding.estimate(*self.sent));
                 let extent = Extent { offset, len, sha256 };
                 return Ok(Some(if self.pull { Job::Pull(extent) } else { Job::Write(offset, bytes) }));
             }
@@ -226,10 +216,4 @@ impl Jobs for Writing<'_, '_> {
 fn fits(size: u64, offset: u64, len: u64) -> Result<(), Cause> {
     let needed = offset + len;
     if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(()) }
-}
-
-/// Data of the whole image, if what is left is packed as densely as what has come.
-fn estimate(sent: u64, consumed: u64, compressed_size: Option<u64>) -> Option<u64> {
-    let total = compressed_size.filter(|_| consumed > 0)?;
-    u64::try_from(u128::from(sent) * u128::from(total) / u128::from(consumed)).ok()
 }

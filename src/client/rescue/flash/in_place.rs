@@ -171,7 +171,6 @@ impl Place<'_> {
     async fn prepare(&self, image: ImageSource) -> Result<u64, Cause> {
         let run = self.run;
         let size = run.facts.disk.size / SECTOR * SECTOR;
-        let compressed_size = image.size();
         let mut decoding = Decoding::start(image, size);
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = run.image_size(&head)?;
@@ -182,15 +181,8 @@ impl Place<'_> {
         let head_sha256 = Digest::of(&head);
         remote.write(0, head.into()).await?;
         let mut sent = 0;
-        let jobs = Writing {
-            decoding: &mut decoding,
-            next: first,
-            size,
-            sent: &mut sent,
-            compressed_size,
-            pull: false,
-            meter: run.meter,
-        };
+        let jobs =
+            Writing { decoding: &mut decoding, next: first, size, sent: &mut sent, pull: false, meter: run.meter };
         remote.run(jobs, Some(run.meter)).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         run.check(&image, image_size)?;

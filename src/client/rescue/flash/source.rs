@@ -7,18 +7,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio_util::io::ReaderStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Cause;
+use super::reading::Reading;
+use crate::client::cache::PreparedImage;
 use crate::client::factory::Download;
 use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Event, Image};
 
 /// Any error of a source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A compressed image (`.raw.xz`, `.raw.zst` or `.raw`) as a stream of bytes.
-pub struct ImageSource {
+/// An image: compressed (`.raw.xz`, `.raw.zst` or `.raw`) as a stream of bytes, or prepared.
+pub struct ImageSource(Source);
+
+enum Source {
+    Stream(Compressed),
+    Prepared(PreparedImage),
+}
+
+struct Compressed {
     size: Option<u64>,
     chunks: Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>,
 }
@@ -26,7 +34,7 @@ pub struct ImageSource {
 impl ImageSource {
     /// Any stream; `size` is that of the compressed image in bytes, when it is known.
     pub fn new(size: Option<u64>, chunks: impl Stream<Item = Result<Bytes, BoxError>> + Send + 'static) -> Self {
-        Self { size, chunks: Box::pin(chunks) }
+        Self(Source::Stream(Compressed { size, chunks: Box::pin(chunks) }))
     }
 
     /// From an Image Factory.
@@ -34,24 +42,56 @@ impl ImageSource {
         Self::new(download.size(), download.into_stream().map(|chunk| chunk.map_err(BoxError::from)))
     }
 
-    /// From a local file.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub async fn file(path: &std::path::Path) -> std::io::Result<Self> {
-        let file = tokio::fs::File::open(path).await?;
-        let size = file.metadata().await?.len();
-        let chunks = ReaderStream::with_capacity(file, 256 << 10).map(|chunk| chunk.map_err(BoxError::from));
-        Ok(Self::new(Some(size), chunks))
-    }
-
-    pub(super) fn size(&self) -> Option<u64> {
-        self.size
+    /// One that was decoded before: nothing is left to be done but to read it.
+    pub fn prepared(image: PreparedImage) -> Self {
+        Self(Source::Prepared(image))
     }
 }
 
-/// A running decoder. Dropping it stops it.
-pub(super) struct Decoding {
+/// The events of an image, in order. Dropping it stops what is behind it.
+pub(super) enum Decoding {
+    /// Decoded as they are asked for.
+    Stream(Box<Streaming>),
+    /// Decoded before.
+    Prepared(Reading),
+}
+
+impl Decoding {
+    pub(super) fn start(source: ImageSource, max_raw_size: u64) -> Self {
+        match source.0 {
+            Source::Stream(compressed) => Self::Stream(Box::new(Streaming::start(compressed, max_raw_size))),
+            Source::Prepared(image) => Self::Prepared(Reading::new(image)),
+        }
+    }
+
+    /// The next event, or `None` when the image is complete. A caller that drops the call may ask again.
+    pub(super) async fn next(&mut self) -> Result<Option<Event>, Cause> {
+        match self {
+            Self::Stream(streaming) => streaming.next().await,
+            Self::Prepared(reading) => reading.next().await,
+        }
+    }
+
+    /// What the image was, once [`Decoding::next`] has returned `None`.
+    pub(super) fn image(&mut self) -> Option<Image> {
+        match self {
+            Self::Stream(streaming) => streaming.image.take(),
+            Self::Prepared(reading) => reading.image(),
+        }
+    }
+
+    /// Data in bytes when all is handed out, of which `sent` bytes were.
+    pub(super) fn estimate(&self, sent: u64) -> Option<u64> {
+        match self {
+            Self::Stream(streaming) => streaming.estimate(sent),
+            Self::Prepared(reading) => Some(sent + reading.left()),
+        }
+    }
+}
+
+/// A running decoder.
+pub(super) struct Streaming {
+    compressed_size: Option<u64>,
     events: mpsc::Receiver<Event>,
     consumed: Arc<AtomicU64>,
     feeder: Option<AbortOnDropHandle<Result<(), BoxError>>>,
@@ -59,14 +99,15 @@ pub(super) struct Decoding {
     image: Option<Image>,
 }
 
-impl Decoding {
-    pub(super) fn start(source: ImageSource, max_raw_size: u64) -> Self {
+impl Streaming {
+    fn start(source: Compressed, max_raw_size: u64) -> Self {
         let (chunk_sender, chunks) = mpsc::channel(QUEUED_CHUNKS);
         let (event_sender, events) = mpsc::channel(QUEUED_EVENTS);
         let consumed = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&consumed);
         let options = DecodeOptions { max_extent: MAX_EXTENT, ..DecodeOptions::new(max_raw_size) };
         Self {
+            compressed_size: source.size,
             feeder: Some(AbortOnDropHandle::new(tokio::spawn(feed(source, chunk_sender)))),
             decoder: Some(tokio::task::spawn_blocking(move || decode(options, chunks, &event_sender, &counter))),
             events,
@@ -75,8 +116,7 @@ impl Decoding {
         }
     }
 
-    /// The next event, or `None` when the image is complete.
-    pub(super) async fn next(&mut self) -> Result<Option<Event>, Cause> {
+    async fn next(&mut self) -> Result<Option<Event>, Cause> {
         if let Some(event) = self.events.recv().await {
             return Ok(Some(event));
         }
@@ -93,14 +133,11 @@ impl Decoding {
         Ok(None)
     }
 
-    /// What the image was, once [`Decoding::next`] has returned `None`.
-    pub(super) fn image(&mut self) -> Option<Image> {
-        self.image.take()
-    }
-
-    /// Compressed bytes decoded so far.
-    pub(super) fn consumed(&self) -> u64 {
-        self.consumed.load(Ordering::Relaxed)
+    /// Data of the whole image, if what is left is packed as densely as what has come.
+    fn estimate(&self, sent: u64) -> Option<u64> {
+        let consumed = self.consumed.load(Ordering::Relaxed);
+        let total = self.compressed_size.filter(|_| consumed > 0)?;
+        u64::try_from(u128::from(sent) * u128::from(total) / u128::from(consumed)).ok()
     }
 
     async fn source_error(&mut self) -> Cause {
@@ -120,7 +157,7 @@ enum Chunk {
 }
 
 /// Passes chunks on, and the end only when it is the true end.
-async fn feed(mut source: ImageSource, chunks: mpsc::Sender<Chunk>) -> Result<(), BoxError> {
+async fn feed(mut source: Compressed, chunks: mpsc::Sender<Chunk>) -> Result<(), BoxError> {
     while let Some(chunk) = source.chunks.next().await {
         let mut chunk = chunk?;
         while !chunk.is_empty() {
@@ -168,7 +205,7 @@ fn decode(
 }
 
 /// Largest piece of data handed to the remote side at once, in bytes.
-const MAX_EXTENT: usize = 4 << 20;
+const MAX_EXTENT: usize = 1 << 20;
 
 const MAX_CHUNK: usize = 256 << 10;
 const QUEUED_CHUNKS: usize = 8;

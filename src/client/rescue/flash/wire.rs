@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::pieces::{Piece, pieces};
 use super::{Cause, Meter};
@@ -104,11 +104,16 @@ impl Wire {
         let (sender, mut expected) = mpsc::unbounded_channel::<Vec<Command>>();
         let Self { input, lines, pulled } = self;
         let mut sending = Sending { input, expected: sender, pulled };
+        // A server may take far more than its script has done; what it has not confirmed is kept here.
+        let room = Semaphore::new(IN_FLIGHT as usize);
+        let room = &room;
         let sending = async move {
             for job in again {
+                take(room, &job).await;
                 sending.send(job).await?;
             }
             while let Some(job) = jobs.next().await? {
+                take(room, &job).await;
                 lock(open).push_back(job.clone());
                 sending.send(job).await?;
             }
@@ -133,7 +138,9 @@ impl Wire {
                 if let Some(meter) = meter {
                     meter.add(bytes);
                 }
-                lock(open).pop_front();
+                if let Some(job) = lock(open).pop_front() {
+                    room.add_permits(job.weight() as usize);
+                }
             }
         };
         tokio::pin!(sending, receiving);
@@ -231,7 +238,23 @@ impl Sending<'_> {
     }
 }
 
+/// Waits until so much was confirmed that another job may be under way.
+async fn take(room: &Semaphore, job: &Job) {
+    // It is never closed.
+    if let Ok(permit) = room.acquire_many(job.weight()).await {
+        permit.forget();
+    }
+}
+
 impl Job {
+    /// Bytes that it keeps in memory until it is confirmed, as they count towards [`IN_FLIGHT`].
+    fn weight(&self) -> u32 {
+        match self {
+            Self::Write(_, bytes) => u32::try_from(bytes.len()).unwrap_or(IN_FLIGHT).min(IN_FLIGHT),
+            Self::Pull(_) | Self::Verify(_) => 0,
+        }
+    }
+
     /// Judges the last answer to it; gives the bytes that are now certain.
     fn confirm(&self, answer: &str) -> Result<u64, Cause> {
         match self {
@@ -314,6 +337,9 @@ pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
     let text = answer.strip_prefix("h ").or(answer.strip_prefix("f ")).unwrap_or(answer);
     text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
 }
+
+/// Unconfirmed bytes at once: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
+const IN_FLIGHT: u32 = 3 << 20;
 
 /// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
 const STALL: Duration = Duration::from_secs(300);
