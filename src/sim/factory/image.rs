@@ -1,6 +1,6 @@
 //! A disk image of the pretend factory: GPT, an EFI partition with a UKI, META, and a lot of nothing.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt};
 
 use sha2::{Digest, Sha256};
 
@@ -56,6 +56,8 @@ pub struct Image {
     /// The disk's GUID.
     pub disk_id: [u8; 16],
     pieces: Vec<(u64, Vec<u8>)>,
+    /// Free clusters of the EFI partition, in bytes of the disk.
+    free: Range<u64>,
 }
 
 impl Image {
@@ -73,9 +75,12 @@ impl Image {
         let serial = u32::from_le_bytes([seed[0], seed[1], seed[2], seed[3]]);
         let offset = FIRST_PARTITION * SECTOR;
         let files = fat::format(efi_sectors as usize, "EFI", serial, boot_files(&recipe, &seed, size.payload));
+        // Clusters are given away one after the other, so that the free ones follow the last.
+        let used = files.iter().map(|(at, bytes)| (at + bytes.len() as u64).next_multiple_of(SECTOR)).max();
+        let free = offset + used.unwrap_or_default()..offset + efi_sectors * SECTOR;
         pieces.extend(files.into_iter().map(|(at, bytes)| (offset + at, bytes)));
         pieces.sort_by_key(|(at, _)| *at);
-        Self { recipe, raw_bytes: size.disk * MIB, partitions, disk_id, pieces }
+        Self { recipe, raw_bytes: size.disk * MIB, partitions, disk_id, pieces, free }
     }
 
     /// The image as `.raw.xz`.
@@ -104,12 +109,16 @@ impl Image {
         Ok(self.pieces.first().is_some_and(|(_, bytes)| *bytes == front))
     }
 
-    /// Compares everything that matters: both tables and every byte of every partition. Answers the first
-    /// byte offset that differs.
+    /// Compares everything that firmware, boot loader and Talos read: both tables and every byte of every partition but
+    /// the free clusters of the EFI partition, whose content means nothing to a FAT file system. Answers the first byte offset
+    /// that differs.
     pub fn first_difference(&self, disk: &File) -> io::Result<Option<u64>> {
         let back = self.raw_bytes - gpt::TABLE * SECTOR;
         let mut ranges = vec![(0, (gpt::TABLE + 1) * SECTOR), (back, gpt::TABLE * SECTOR)];
-        ranges.extend(self.partitions.iter().map(|p| (p.first * SECTOR, p.sectors * SECTOR)));
+        ranges.extend(self.partitions.iter().map(|partition| {
+            let (start, length) = (partition.first * SECTOR, partition.sectors * SECTOR);
+            (start, if self.free.end == start + length { self.free.start - start } else { length })
+        }));
         let (mut wanted, mut found) = (vec![0; MIB as usize], vec![0; MIB as usize]);
         for (start, length) in ranges {
             let mut at = start;
@@ -263,7 +272,7 @@ mod tests {
         let disk = on_disk(&image);
         assert!(image.is_on(&disk).expect("read"));
         assert_eq!(image.first_difference(&disk).expect("read"), None);
-        for at in [40 * MIB, MIB + 70, 65 * MIB + 5, 80 * MIB - 100] {
+        for at in [MIB + 70, 2 * MIB, image.free.start - 1, 65 * MIB + 5, 80 * MIB - 100] {
             disk.write_all_at(&[0xa5], at).expect("spoilt");
             assert_eq!(image.first_difference(&disk).expect("read"), Some(at));
             let clean = Image::make(recipe("a"), SMALL);
@@ -271,7 +280,10 @@ mod tests {
             clean.fill(at, &mut byte);
             disk.write_all_at(&byte, at).expect("mended");
         }
-        disk.write_all_at(&[0xa5], 70 * MIB).expect("spoilt where nothing is");
+        assert!(image.free.contains(&(40 * MIB)));
+        for at in [image.free.start, 40 * MIB, 70 * MIB] {
+            disk.write_all_at(&[0xa5], at).expect("spoilt where nothing is");
+        }
         assert_eq!(image.first_difference(&disk).expect("read"), None);
     }
 

@@ -113,6 +113,14 @@ async fn extensions_that_are_active_already_save_the_temporary_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_with_another_life_boots_after_only_the_zeros_that_matter_were_written() {
+    let Some(stage) = Stage::new("v1.13.9").await else { return };
+    stage.replace("main.tf", "  flash = {\n", "  activation = \"auto\"\n  flash = {\n    zero = \"needed\"\n");
+    let said = stage.apply().await;
+    assert_eq!(said.code, Some(0), "{}\n{}", said.text, stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_the_plan_the_state_or_the_logs() {
     let Some(stage) = Stage::new("v1.12.2").await else { return };
     let mut command = stage.command(&["apply", "-auto-approve", "-no-color"]);
