@@ -10,19 +10,31 @@ fn image() -> Value {
 
 #[test]
 fn each_mistake_is_named_by_its_rule_and_attribute() {
-    let cases: [(&str, &str, &str, Value); 6] = [
+    let cases: [(&str, &str, &str, Value); 7] = [
         ("talos-too-old", "talos_version", "talos_version", "v1.11.6".into()),
         ("image-syntax", "talos_version", "talos_version", "newest".into()),
         ("image-syntax", "sha256", "sha256", "0123".into()),
         ("factory-url", "image_factory_url", "image_factory_url", "ftp://factory.talos.dev".into()),
         ("schematic-and-kernel-args", "extra_kernel_args", "extra_kernel_args", Value::list(["console=ttyS0"])),
         ("schematic-syntax", "schematic", "schematic", "customisation: {}\n".into()),
+        ("image-output", "output.path", "output", Value::object([("path", "".into()), ("format", "oci".into())])),
     ];
     for (rule, attribute, changed, value) in cases {
         let parsed = parse(&image().with(changed, value), &Given::Absent);
         let hit = parsed.findings.iter().any(|found| found.rule == rule && found.attribute == attribute);
         assert!(hit && parsed.image.is_none(), "{rule} at {attribute} was not found, but {:?}", parsed.findings);
     }
+}
+
+#[test]
+fn an_archive_for_oracle_cloud_is_made_of_oracles_image_only() {
+    let archive = Value::object([("path", "talos.oci".into()), ("format", "oci".into())]);
+    let blamed = |platform: &str| {
+        let parsed =
+            parse(&image().with("platform", Value::from(platform)).with("output", archive.clone()), &Given::Absent);
+        parsed.findings.iter().any(|found| found.rule == "image-output" && found.attribute == "output.format")
+    };
+    assert!(blamed("metal") && !blamed("oracle"));
 }
 
 #[test]
