@@ -111,7 +111,7 @@ mod tests {
             let identity = format!("{{cert: {certificate:?}, key: {key:?}}}");
             let text =
                 format!("{{apiVersion: v1alpha1, kind: RegistryTLSConfig, name: a, clientIdentity: {identity}}}");
-            let found = [13, 14].map(|minor| judge_for(&text, (1, minor)).len());
+            let found = ["v1.13.9", "v1.14.0"].map(|minor| judge_for(&text, minor).len());
             assert_eq!(found, problems, "{text}");
         }
     }

@@ -6,25 +6,29 @@
 use super::super::MachineConfig;
 use super::super::document::Document;
 use super::Read;
+use crate::talos::version::TalosVersion;
 
 /// A range of minor releases of Talos 1; 12 stands for 1.12 and everything before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Releases {
     first: u8,
+    /// The patch release of the first.
+    patch: u64,
     last: u8,
 }
 
 impl Default for Releases {
     fn default() -> Self {
-        Self { first: 12, last: 14 }
+        Self { first: 12, patch: 0, last: 14 }
     }
 }
 
 impl Releases {
     /// That release alone; what is beyond the last known one counts as the last.
-    pub(super) fn only((major, minor): (u64, u64)) -> Self {
+    pub(super) fn only(version: &TalosVersion) -> Self {
+        let (major, minor) = version.minor_pair();
         let minor = if major > 1 { 14 } else { u8::try_from(minor).unwrap_or(14).clamp(12, 14) };
-        Self { first: minor, last: minor }
+        Self { first: minor, patch: version.patch, last: minor }
     }
 
     /// Every release that knows all of the configuration.
@@ -34,6 +38,11 @@ impl Releases {
         let newer_words = config.documents.iter().any(has_words_of_1_14);
         let first = (newest.first..newest.last).find(fits).filter(|_| !newer_words).unwrap_or(newest.last);
         Self { first, ..newest }
+    }
+
+    /// Whether one of them lacks a fix that came with 1.12.`patch_12` and 1.13.`patch_13`.
+    pub(super) fn lack(self, patch_12: u64, patch_13: u64) -> bool {
+        self.patch < [patch_12, patch_13, 0][usize::from(self.first - 12).min(2)]
     }
 
     /// Whether one of them is older than 1.`minor`: a rule that went with that release still counts.
@@ -92,11 +101,18 @@ mod tests {
 
     #[test]
     fn a_known_release_is_the_only_one() {
-        for (release, minor) in [((1, 9), 12), ((1, 12), 12), ((1, 13), 13), ((1, 14), 14), ((1, 20), 14), ((2, 0), 14)]
+        for (version, minor) in
+            [("v1.9.3", 12), ("v1.12.3", 12), ("v1.13.3", 13), ("v1.14.3-rc.1", 14), ("v1.20.3", 14), ("v2.0.3", 14)]
         {
-            assert_eq!(Releases::only(release), Releases { first: minor, last: minor });
+            let version = version.parse().expect("a version");
+            assert_eq!(Releases::only(&version), Releases { first: minor, patch: 3, last: minor });
         }
         let all = Releases::default();
-        assert!(all.before(14) && all.reach(14) && !all.all_from(13) && all.all_from(12));
+        assert!(all.before(14) && all.reach(14) && !all.all_from(13) && all.all_from(12) && all.lack(1, 0));
+        for (version, lacks) in
+            [("v1.12.8", true), ("v1.12.9", false), ("v1.13.2", true), ("v1.13.3", false), ("v1.14.0", false)]
+        {
+            assert_eq!(Releases::only(&version.parse().expect("a version")).lack(9, 3), lacks, "{version}");
+        }
     }
 }

@@ -35,6 +35,7 @@ use std::fmt;
 
 use super::MachineConfig;
 use super::yaml::Node;
+use crate::talos::version::TalosVersion;
 use era::Releases;
 
 /// What Talos runs on, as far as validation cares. Oracle Cloud validates as [`Mode::Cloud`] on the node;
@@ -94,10 +95,10 @@ impl MachineConfig {
         self.judge(mode, Releases::of(self))
     }
 
-    /// What the strict validator of that release, as major and minor, would say. What the release does not know at
-    /// all is left to [`MachineConfig::unknown_to`].
-    pub fn validate_for(&self, mode: Mode, release: (u64, u64)) -> Vec<Problem> {
-        self.judge(mode, Releases::only(release))
+    /// What the strict validator of that release would say. What the release does not know at all is left to
+    /// [`MachineConfig::unknown_to`].
+    pub fn validate_for(&self, mode: Mode, version: &TalosVersion) -> Vec<Problem> {
+        self.judge(mode, Releases::only(version))
     }
 
     fn judge(&self, mode: Mode, releases: Releases) -> Vec<Problem> {
@@ -196,8 +197,8 @@ mod tests {
     }
 
     /// The same for one release.
-    pub(super) fn judge_for(text: &str, release: (u64, u64)) -> Vec<String> {
-        told(parse(text).validate_for(Mode::Cloud, release))
+    pub(super) fn judge_for(text: &str, version: &str) -> Vec<String> {
+        told(parse(text).validate_for(Mode::Cloud, &version.parse().expect(version)))
     }
 
     fn parse(text: &str) -> MachineConfig {

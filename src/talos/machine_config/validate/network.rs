@@ -99,8 +99,8 @@ fn shared_address(kind: &str, root: &Node, report: &mut Report) {
 
 fn hostname(root: &Node, report: &mut Report) {
     let (auto, name) = (root.text("auto"), root.text("hostname"));
-    // Up to v1.12.8 `auto: off` needs a name next to it; v1.12.9 and later leave the name to others then (hostname.go).
-    if name.is_empty() && auto.is_empty() {
+    // v1.12.9 and v1.13.3 and later leave the name to others with `auto: off` alone (hostname.go).
+    if name.is_empty() && (auto.is_empty() || auto == "off" && report.releases.lack(9, 3)) {
         report.error("", "either 'auto' or 'hostname' must be set");
     }
     if !auto.is_empty() && auto != "off" && !name.is_empty() {
@@ -248,13 +248,12 @@ fn probe(root: &Node, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::expect;
+    use super::super::tests::{expect, judge, judge_for};
 
     #[test]
     fn hostnames_are_judged_as_talos_does() {
         let hostname = "{apiVersion: v1alpha1, kind: HostnameConfig";
         expect(&[
-            (&format!("{hostname}, auto: off}}"), ""),
             (&format!("{hostname}, auto: stable}}"), ""),
             (&format!("{hostname}, auto: off, hostname: a}}"), ""),
             (&format!("{hostname}, hostname: a.b}}"), ""),
@@ -266,6 +265,20 @@ mod tests {
             (&format!("{hostname}, auto: talos-addr}}"), "auto: invalid value for 'auto'"),
             (&format!("{hostname}, hostname: {}}}", "a".repeat(64)), "hostname: invalid hostname"),
         ]);
+    }
+
+    #[test]
+    fn a_hostname_may_be_left_to_others_since_1_12_9_and_1_13_3() {
+        let text = "{apiVersion: v1alpha1, kind: HostnameConfig, auto: off}";
+        for (version, problems) in
+            [("v1.12.2", 1), ("v1.12.8", 1), ("v1.12.9", 0), ("v1.13.2", 1), ("v1.13.3", 0), ("v1.14.0-rc.1", 0)]
+        {
+            assert_eq!(judge_for(text, version).len(), problems, "{version}");
+        }
+        // Where the release is not known, what must boot on all of them does not rely on it.
+        assert_eq!(judge(text).len(), 1);
+        let newer = format!("{text}\n---\n{{apiVersion: v1alpha1, kind: SysctlConfig}}");
+        assert_eq!(judge(&newer), Vec::<String>::new());
     }
 
     #[test]

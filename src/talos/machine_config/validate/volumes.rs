@@ -310,8 +310,10 @@ mod tests {
     fn what_came_with_1_14_is_refused_where_an_older_release_is_meant() {
         let etcd = "{apiVersion: v1alpha1, kind: VolumeConfig, name: ETCD}";
         let state = "{apiVersion: v1alpha1, kind: VolumeConfig, name: STATE, mount: {secure: true}}";
-        for (text, minor, problems) in [(etcd, 13, 1), (etcd, 14, 0), (state, 13, 0), (state, 14, 1)] {
-            assert_eq!(judge_for(text, (1, minor)).len(), problems, "{text} on 1.{minor}");
+        for (text, version, problems) in
+            [(etcd, "v1.13.9", 1), (etcd, "v1.14.0", 0), (state, "v1.13.9", 0), (state, "v1.14.0", 1)]
+        {
+            assert_eq!(judge_for(text, version).len(), problems, "{text} on {version}");
         }
     }
 }

@@ -135,11 +135,16 @@ mod tests {
     use super::super::super::MachineConfig;
     use super::super::tests::{judge, judge_for, on_control_plane};
     use super::super::{Mode, k8s};
+    use crate::talos::version::TalosVersion;
 
     const DISCOVERY: &str = "{apiVersion: v1alpha1, kind: DiscoveryServiceConfig, name: a, endpoint: 'https://a'}";
     const IDENTITY: &str = "{apiVersion: v1alpha1, kind: DiscoveryIdentityConfig, clusterID: a, clusterSecret: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='}";
     const SPAN: &str = "{apiVersion: v1alpha1, kind: KubeSpanConfig, enabled: true}";
     const WORKER: &str = "machine: {type: worker, ca: {crt: eA==}}\n";
+
+    fn version((major, minor): (u64, u64)) -> TalosVersion {
+        TalosVersion::new(major, minor, 9)
+    }
 
     fn join(parts: &[&str]) -> String {
         parts.join("\n---\n")
@@ -159,17 +164,17 @@ mod tests {
     fn kubespan_needs_discovery_since_1_14() {
         assert_eq!(judge(&join(&[DISCOVERY, IDENTITY, SPAN])), Vec::<String>::new());
         assert_eq!(judge(SPAN), ["cluster.discovery: KubeSpan requires cluster discovery to be enabled"]);
-        assert_eq!(judge_for(SPAN, (1, 13)), Vec::<String>::new());
+        assert_eq!(judge_for(SPAN, "v1.13.9"), Vec::<String>::new());
         let legacy = "machine: {type: worker, ca: {crt: eA==}, network: {kubespan: {enabled: true}}}\n";
         let cluster = "cluster: {id: a, secret: b, controlPlane: {endpoint: 'https://a'}, discovery: {enabled: true";
         let service = format!("{legacy}{cluster}}}}}");
         assert_eq!(judge(&service), Vec::<String>::new());
         let no_service = format!("{legacy}{cluster}, registries: {{service: {{disabled: true}}}}}}}}");
         assert_eq!(judge(&no_service).len(), 1);
-        assert_eq!(judge_for(&no_service, (1, 13)), Vec::<String>::new());
+        assert_eq!(judge_for(&no_service, "v1.13.9"), Vec::<String>::new());
         // Once, whichever release says so.
         let none = format!("{legacy}cluster: {{id: a, secret: b, controlPlane: {{endpoint: 'https://a'}}}}");
-        for told in [judge(&none), judge_for(&none, (1, 12)), judge_for(&none, (1, 14))] {
+        for told in [judge(&none), judge_for(&none, "v1.12.9"), judge_for(&none, "v1.14.9")] {
             assert_eq!(told.len(), 1, "{told:?}");
         }
     }
@@ -184,7 +189,7 @@ mod tests {
         assert_eq!(judge(&with("ca: {crt: eA==}, secretboxEncryptionSecret: x")), Vec::<String>::new());
         assert_eq!(judge(&with("")), Vec::<String>::new());
         assert_eq!(judge(&with("ca: {crt: eA==}")).len(), 1);
-        assert_eq!(judge_for(&with("ca: {crt: eA==}"), (1, 13)), Vec::<String>::new());
+        assert_eq!(judge_for(&with("ca: {crt: eA==}"), "v1.13.9"), Vec::<String>::new());
         let document = "{apiVersion: v1alpha1, kind: KubeEtcdEncryptionConfig, config: {a: b}}";
         assert_eq!(judge(&join(&[&with("ca: {crt: eA==}"), document])), Vec::<String>::new());
     }
@@ -204,7 +209,7 @@ mod tests {
     fn containers_need_the_hosts_dns() {
         let judge = |text: &str, release| {
             let config = MachineConfig::parse(text).expect("a configuration");
-            config.validate_for(Mode::Container, release).len()
+            config.validate_for(Mode::Container, &version(release)).len()
         };
         let machine = |features: &str| {
             format!(
@@ -226,7 +231,7 @@ mod tests {
         let bare = format!("{WORKER}cluster: {{}}");
         let modes = |text: &str, release| {
             let config = MachineConfig::parse(text).expect("a configuration");
-            let mut problems = config.validate_for(Mode::Metal, release);
+            let mut problems = config.validate_for(Mode::Metal, &version(release));
             problems.sort_by(|a, b| a.path.cmp(&b.path));
             problems.into_iter().map(|problem| problem.path).collect::<Vec<_>>()
         };
