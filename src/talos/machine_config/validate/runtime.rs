@@ -130,7 +130,7 @@ fn etc_file(root: &Node, report: &mut Report) {
         report.error("name", "the name of a file below /etc cannot be empty");
     } else if !is_local(name) || name.starts_with('.') {
         report.error("name", format!("{name:?} must be a local path below /etc"));
-    } else if FILES.contains(&name) || FOLDERS.iter().any(|folder| below(&folder)) {
+    } else if FILES.contains(&name) || FOLDERS.iter().any(below) {
         report.error("name", format!("{name:?} is managed by Talos"));
     }
 }
