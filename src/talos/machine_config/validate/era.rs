@@ -5,7 +5,7 @@
 
 use super::super::MachineConfig;
 use super::super::document::Document;
-use super::Read;
+use super::{Read, cel};
 use crate::talos::version::TalosVersion;
 
 /// A range of minor releases of Talos 1; 12 stands for 1.12 and everything before.
@@ -35,9 +35,9 @@ impl Releases {
     pub(super) fn of(config: &MachineConfig) -> Self {
         let newest = Self::default();
         let fits = |minor: &u8| config.unknown_to((1, u64::from(*minor))).is_empty();
-        let newer_words = config.documents.iter().any(has_words_of_1_14);
-        let first = (newest.first..newest.last).find(fits).filter(|_| !newer_words).unwrap_or(newest.last);
-        Self { first, ..newest }
+        let first = (newest.first..newest.last).find(fits).unwrap_or(newest.last);
+        let words = config.documents.iter().map(newest_word).max().unwrap_or(first);
+        Self { first: first.max(words), ..newest }
     }
 
     /// Whether one of them lacks a fix that came with 1.12.`patch_12` and 1.13.`patch_13`.
@@ -65,14 +65,27 @@ impl Releases {
 /// `pkg/machinery/config/types/block/volume_config.go`).
 pub(super) const PROMOTABLE: [&str; 4] = ["ETCD", "CRI", "KUBELET", "LOG"];
 
-/// New words in old fields, which the type table does not tell apart.
-fn has_words_of_1_14(document: &Document) -> bool {
+/// The release of the newest word in an old field, which the type table does not tell.
+fn newest_word(document: &Document) -> u8 {
     let root = document.root();
-    match document.id().kind.as_str() {
+    let kind = document.id().kind.as_str();
+    let newer = match kind {
         "VolumeConfig" => PROMOTABLE.contains(&root.text("name")),
         "UserVolumeConfig" => root.text("filesystem.type") == "btrfs",
         _ => false,
+    };
+    if newer {
+        return 14;
     }
+    let (path, environment) = match kind {
+        "VolumeConfig" | "UserVolumeConfig" | "RawVolumeConfig" | "SwapVolumeConfig" => {
+            ("provisioning.diskSelector.match", cel::Environment::Disk)
+        }
+        "ExistingVolumeConfig" => ("discovery.volumeSelector.match", cel::Environment::Volume),
+        "LinkAliasConfig" => ("selector.match", cel::Environment::Link),
+        _ => return 12,
+    };
+    cel::since(root.text(path), environment)
 }
 
 #[cfg(test)]
@@ -94,6 +107,7 @@ mod tests {
             ("{apiVersion: v1alpha1, kind: VolumeConfig, name: EPHEMERAL}", 12),
             ("{apiVersion: v1alpha1, kind: VolumeConfig, name: ETCD}", 14),
             ("{apiVersion: v1alpha1, kind: UserVolumeConfig, name: a, filesystem: {type: btrfs}}", 14),
+            ("{apiVersion: v1alpha1, kind: LinkAliasConfig, name: a, selector: {match: has(link.vrf_master)}}", 13),
         ] {
             assert_eq!(of(text), (first, 14), "{text}");
         }

@@ -131,7 +131,7 @@ fn link_alias(root: &Node, report: &mut Report) {
     match root.at("selector.match").and_then(Node::as_str) {
         None => report.error("selector.match", "link selector is required"),
         Some(expression) => {
-            if let Err(message) = cel::check(expression, cel::Environment::Link, cel::Type::Bool) {
+            if let Err(message) = cel::check(expression, cel::Environment::Link, cel::Type::Bool, report.releases) {
                 report.error("selector.match", format!("link selector is invalid: {message}"));
             }
         }

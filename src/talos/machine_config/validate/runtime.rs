@@ -56,7 +56,7 @@ fn out_of_memory(root: &Node, report: &mut Report) {
         ("cgroupRankingExpression", "OOM cgroup scoring expression", cel::Type::Double, cel::Environment::OomScoring),
     ] {
         if let Some(expression) = root.get(field).and_then(Node::as_str)
-            && let Err(message) = cel::check(expression, environment, result)
+            && let Err(message) = cel::check(expression, environment, result, report.releases)
         {
             report.error(field, format!("{what} is invalid: {message}"));
         }
@@ -170,7 +170,7 @@ fn unattended_install(root: &Node, report: &mut Report) {
     match root.at(SELECTOR).and_then(Node::as_str) {
         None => report.error(SELECTOR, "a disk selector is required"),
         Some(expression) => {
-            if let Err(message) = cel::check(expression, cel::Environment::Disk, cel::Type::Bool) {
+            if let Err(message) = cel::check(expression, cel::Environment::Disk, cel::Type::Bool, report.releases) {
                 report.error(SELECTOR, format!("disk selector is invalid: {message}"));
             }
         }

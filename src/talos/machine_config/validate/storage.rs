@@ -35,7 +35,7 @@ fn members(root: &Node, limit: usize, report: &mut Report) {
     match root.at(SELECTOR).and_then(Node::as_str) {
         None => report.error(SELECTOR, "a volume selector is required"),
         Some(expression) => {
-            if let Err(message) = cel::check(expression, cel::Environment::Volume, cel::Type::Bool) {
+            if let Err(message) = cel::check(expression, cel::Environment::Volume, cel::Type::Bool, report.releases) {
                 report.error(SELECTOR, format!("volume selector is invalid: {message}"));
             }
         }

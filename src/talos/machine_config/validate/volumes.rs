@@ -22,7 +22,9 @@ pub(super) fn validate(kind: &str, root: &Node, report: &mut Report) -> bool {
             match root.at("discovery.volumeSelector.match").and_then(Node::as_str) {
                 None => report.error("discovery.volumeSelector.match", "volume selector is required"),
                 Some(expression) => {
-                    if let Err(message) = cel::check(expression, cel::Environment::Volume, cel::Type::Bool) {
+                    if let Err(message) =
+                        cel::check(expression, cel::Environment::Volume, cel::Type::Bool, report.releases)
+                    {
                         report
                             .error("discovery.volumeSelector.match", format!("volume selector is invalid: {message}"));
                     }
@@ -179,7 +181,7 @@ fn is_encrypted(root: &Node) -> bool {
 fn provisioning(root: &Node, required: bool, sized: bool, report: &mut Report) {
     match root.at("provisioning.diskSelector.match").and_then(Node::as_str) {
         Some(expression) => {
-            if let Err(message) = cel::check(expression, cel::Environment::Disk, cel::Type::Bool) {
+            if let Err(message) = cel::check(expression, cel::Environment::Disk, cel::Type::Bool, report.releases) {
                 report.error("provisioning.diskSelector.match", format!("disk selector is invalid: {message}"));
             }
         }
