@@ -85,7 +85,8 @@ fn newest_word(document: &Document) -> u8 {
         "LinkAliasConfig" => ("selector.match", cel::Environment::Link),
         _ => return 12,
     };
-    cel::since(root.text(path), environment)
+    let free = if root.text("provisioning.maxSize").starts_with('-') { 13 } else { 12 };
+    cel::since(root.text(path), environment).max(free)
 }
 
 #[cfg(test)]

@@ -171,6 +171,7 @@ fn link_name(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::MachineConfig;
     use super::super::tests::{expect, judge};
 
     #[test]
@@ -205,6 +206,19 @@ mod tests {
                 "peer.routes[0].gateway: route 0 gateway",
             ),
         ]);
+    }
+
+    #[test]
+    fn a_veth_configures_both_of_its_ends() {
+        let veth = |name: &str, peer: &str| {
+            format!("{{apiVersion: v1alpha1, kind: VethConfig, name: {name}, peer: {{name: {peer}}}}}\n---\n")
+        };
+        let link = "{apiVersion: v1alpha1, kind: LinkConfig, name: b}\n";
+        assert!(MachineConfig::parse(&format!("{}{link}", veth("a", "c"))).is_ok());
+        for text in [veth("a", "a"), format!("{}{link}", veth("a", "b")), veth("a", "b") + &veth("c", "b")] {
+            let error = MachineConfig::parse(&text).expect_err(&text).to_string();
+            assert!(error.contains("conflicting link configurations"), "{error}");
+        }
     }
 
     #[test]

@@ -198,6 +198,10 @@ fn provisioning(root: &Node, required: bool, sized: bool, report: &mut Report) {
     if low.starts_with('-') {
         report.error("provisioning.minSize", "min size cannot be negative");
     }
+    if high.starts_with('-') && report.releases.before(13) {
+        // Talos v1.13 `pkg/machinery/config/types/block/byte_size.go`.
+        report.error("provisioning.maxSize", "a size to leave free came with Talos 1.13");
+    }
     let absolute = !high.is_empty() && !high.contains('%') && !high.starts_with('-');
     if !low.is_empty() && absolute {
         if bytes::parse(low) > bytes::parse(high) {
@@ -252,7 +256,7 @@ fn encryption(root: &Node, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{expect, judge_for};
+    use super::super::tests::{expect, judge, judge_for};
 
     #[test]
     fn filesystems_are_judged_as_talos_does() {
@@ -306,6 +310,14 @@ mod tests {
             (&volume("CRI", "trim: {interval: -1h}"), "trim.interval: trim interval cannot be negative"),
             (&volume("KUBELET", "scrub: {interval: 1s}"), "scrub.interval: scrub interval: minimum"),
         ]);
+    }
+
+    #[test]
+    fn a_size_to_leave_free_is_for_1_13_and_later() {
+        let text = "{apiVersion: v1alpha1, kind: RawVolumeConfig, name: a, provisioning: {diskSelector: {match: 'true'}, maxSize: '-10GB'}}";
+        assert_eq!(judge(text), Vec::<String>::new());
+        assert_eq!(judge_for(text, "v1.13.0"), Vec::<String>::new());
+        assert_eq!(judge_for(text, "v1.12.11").len(), 1);
     }
 
     #[test]
