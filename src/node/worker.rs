@@ -6,6 +6,7 @@ use crate::node::given::Given;
 use crate::talos::machine_config::{HashOptions, MachineConfig, MachineType, Mode, Severity};
 use crate::talos::pki;
 use crate::talos::secret::Secret;
+use crate::talos::version::TalosVersion;
 
 /// The configuration that the node is to have in the end.
 #[derive(Clone, Debug)]
@@ -28,11 +29,13 @@ impl Worker {
     }
 
     /// Lays `patches` over what came through the door, sets `hostname` where that leaves it open, and judges the
-    /// result. The second part is the configuration as far as it is known, for the rules that look at it.
+    /// result by the rules of `version`, where that is known. The second part is the configuration as far as it is
+    /// known, for the rules that look at it.
     pub fn render(
         opened: &Opened,
         patches: &Given<Vec<Given<Secret<String>>>>,
         hostname: &Given<String>,
+        version: Option<&TalosVersion>,
         findings: &mut Findings,
     ) -> (Given<Worker>, Option<MachineConfig>) {
         let base = match &opened.config {
@@ -60,7 +63,7 @@ impl Worker {
             }
         }
         let before = findings.clone();
-        judge(&config, attribute, findings);
+        judge(&config, version, attribute, findings);
         if opened.open.any() || hostname.is_unknown() {
             // A placeholder may be to blame; the whole is judged when it is known.
             *findings = before;
@@ -142,9 +145,13 @@ fn name(config: MachineConfig, hostname: &str, attribute: &str, findings: &mut F
     }
 }
 
-fn judge(config: &MachineConfig, attribute: &str, findings: &mut Findings) {
+fn judge(config: &MachineConfig, version: Option<&TalosVersion>, attribute: &str, findings: &mut Findings) {
     // Talos itself validates in cloud mode on platform oracle (Talos v1.12.2 pkg/machinery/platforms).
-    for problem in config.validate(Mode::Cloud) {
+    let problems = match version {
+        Some(version) => config.validate_for(Mode::Cloud, version),
+        None => config.validate(Mode::Cloud),
+    };
+    for problem in problems {
         let message =
             if problem.path.is_empty() { problem.message } else { format!("{}: {}", problem.path, problem.message) };
         match problem.severity {
@@ -162,6 +169,16 @@ fn judge(config: &MachineConfig, attribute: &str, findings: &mut Findings) {
             ),
             // Even the strict validator takes it.
             Severity::Note => {}
+        }
+    }
+    if let Some(version) = version {
+        for path in config.unknown_to(version.minor_pair()) {
+            findings.error(
+                "config-validation",
+                attribute,
+                format!("{path}: Talos {version} does not know this"),
+                "take it out, or choose a Talos version that knows it",
+            );
         }
     }
     if config.machine_type() != Some(MachineType::Worker) {

@@ -245,10 +245,15 @@ impl<'a> Work<'a> {
         self.plan.cluster.inline_manifests.iter().map(manifest).collect()
     }
 
-    /// talhelper validates strictly and for metal machines whatever the node is, which is the larger set of rules.
+    /// talhelper validates strictly, for metal machines whatever the node is, and with the machinery of v1.12.2. What
+    /// that could not read is judged by the releases that can. The node's own release is for the node to judge by.
     fn check(&mut self, config: &MachineConfig) -> Result<(), TalhelperError> {
         let mut problems = Vec::new();
-        for problem in config.validate(Mode::Metal) {
+        let found = match config.unknown_to((1, 12)).is_empty() {
+            true => config.validate_for(Mode::Metal, &TalosVersion::new(1, 12, 2)),
+            false => config.validate(Mode::Metal),
+        };
+        for problem in found {
             let text = match problem.path.as_str() {
                 "" => problem.message,
                 path => format!("{path}: {}", problem.message),

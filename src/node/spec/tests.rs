@@ -74,6 +74,19 @@ fn the_guides_node_has_nothing_wrong() {
 }
 
 #[test]
+fn a_configuration_is_judged_for_the_release_that_is_to_run() {
+    let later = "apiVersion: v1alpha1\nkind: SysctlConfig\nparams: {a: b}";
+    let judged = |version: &str| {
+        let mut draft = draft();
+        image(&mut draft).talos_version = text(version);
+        draft.config_patches = Given::Value(vec![Given::Value(Secret::new(later.into()))]);
+        rules(&draft).contains(&"config-validation")
+    };
+    assert!(judged("v1.13.9"));
+    assert!(!judged("v1.14.0"));
+}
+
+#[test]
 fn each_mistake_is_named_by_its_rule() {
     type Break = fn(&mut Draft);
     let cases: &[(&str, Break)] = &[
@@ -121,6 +134,11 @@ fn each_mistake_is_named_by_its_rule() {
             edit(d, "  network:\n    kubespan", "  network:\n    nameservers: [1.1.1.1]\n    kubespan")
         }),
         ("config-validation", |d| edit(d, "cluster:\n  id", "cluster:\n  etcd: {}\n  id")),
+        // The image runs v1.12.2.
+        ("config-validation", |d| {
+            let later = "apiVersion: v1alpha1\nkind: SysctlConfig\nparams: {a: b}";
+            d.config_patches = Given::Value(vec![Given::Value(Secret::new(later.into()))])
+        }),
         ("client-missing", |d| d.client = Given::Absent),
         ("client-syntax", |d| d.client = Given::Value(ClientDraft::Talosconfig(Secret::new("x".into())))),
         ("client-other-cluster", |d| d.client = Given::Value(foreign())),

@@ -9,6 +9,7 @@ use crate::node::given::Given;
 use crate::node::worker::Worker;
 use crate::provider::door as attributes;
 use crate::provider::{diagnostics, given};
+use crate::talos::version::TalosVersion;
 use crate::tfplugin::diagnostic::Diagnostics;
 use crate::tfplugin::ephemeral::{EphemeralResource, Opened};
 use crate::tfplugin::provider::Context;
@@ -86,7 +87,9 @@ fn render(config: &Value) -> (Given<Worker>, Findings) {
     let mut findings = Findings::default();
     let opened = door::open(&draft, &mut findings);
     let hostname = given::string(config.get("hostname")).or(opened.defaults.hostname.clone());
-    let (worker, _) = Worker::render(&opened, &draft.config_patches, &hostname, &mut findings);
+    let image = draft.image.clone().or(opened.defaults.image.clone());
+    let version = image.value().and_then(|image| image.talos_version.value()?.parse::<TalosVersion>().ok());
+    let (worker, _) = Worker::render(&opened, &draft.config_patches, &hostname, version.as_ref(), &mut findings);
     if draft.image.is_absent() && opened.place.at("machine") == "machine" && !draft.machine.is_absent() {
         findings.error(
             "talos-version-missing",

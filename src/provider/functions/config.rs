@@ -68,7 +68,8 @@ impl Function for ValidateConfig {
             .summary("Validates a machine configuration")
             .description(
                 "Validates a machine configuration as strictly as Talos does and returns the problems, each with its path; \
-                 an empty list when it is valid. What cannot be read at all is a problem too.",
+                 an empty list when it is valid. What cannot be read at all is a problem too. Where releases of Talos \
+                 differ, the strictest of those that know all of the content counts.",
             )
     }
 

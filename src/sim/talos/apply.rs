@@ -35,7 +35,7 @@ pub async fn apply(
         .boot(|boot| (boot.entry.version.clone(), boot.in_maintenance()))
         .ok_or_else(|| Status::unavailable("no system"))?;
     if maintenance && !version.maintenance_serves_apid() {
-        return in_own_server(machine, &request.into_inner());
+        return in_own_server(machine, &version, &request.into_inner());
     }
     let admin = caller(&request).is_admin();
     let guard = Guard::take(machine, &version)?;
@@ -91,6 +91,7 @@ pub fn has_fix(version: &TalosVersion, patch_12: u64, patch_13: u64) -> bool {
 /// The maintenance server of 1.12 (internal/app/maintenance/server.go).
 fn in_own_server(
     machine: &Arc<Machine>,
+    version: &TalosVersion,
     request: &ApplyConfigurationRequest,
 ) -> Result<Response<ApplyConfigurationResponse>, Status> {
     let mode = request.mode();
@@ -102,7 +103,7 @@ fn in_own_server(
     let config =
         Config::load(&request.data).map_err(|error| Status::unknown(format!("failed to parse config: {error}")))?;
     let warnings = config
-        .validate()
+        .validate(version)
         .map_err(|error| Status::invalid_argument(format!("configuration validation failed: {error}")))?;
     let mut reply = ApplyConfiguration { warnings, ..ApplyConfiguration::default() };
     if request.dry_run {
@@ -137,7 +138,7 @@ fn in_apid(
     if mode == Mode::Reboot && maintenance {
         mode = Mode::NoReboot;
     }
-    let warnings = config.validate().map_err(Status::invalid_argument)?;
+    let warnings = config.validate(version).map_err(Status::invalid_argument)?;
     let obstacle = if maintenance || version.minor_pair() >= (1, 14) { None } else { obstacle(machine, &config) };
     let mut details = match (mode, &obstacle) {
         (Mode::Try | Mode::NoReboot, Some(obstacle)) => return Err(Status::invalid_argument(obstacle.clone())),

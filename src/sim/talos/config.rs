@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::talos::machine_config::{MachineConfig, MachineType, Mode, Severity};
+use crate::talos::version::TalosVersion;
 
 /// A configuration that was accepted.
 #[derive(Clone)]
@@ -21,10 +22,10 @@ impl Config {
         Ok(Self { text, parsed })
     }
 
-    /// Validates as the node does; an installed machine never needs an install section, which is what the cloud mode
+    /// Validates as a node of that version does; an installed machine never needs an install section, which is what the cloud mode
     /// means too. Answers the warnings.
-    pub fn validate(&self) -> Result<Vec<String>, String> {
-        let problems = self.parsed.validate(Mode::Cloud);
+    pub fn validate(&self, version: &TalosVersion) -> Result<Vec<String>, String> {
+        let problems = self.parsed.validate_for(Mode::Cloud, version);
         let errors: Vec<_> =
             problems.iter().filter(|p| p.severity == Severity::Error).map(|p| format!("\t* {}\n", p.message)).collect();
         if !errors.is_empty() {

@@ -70,6 +70,8 @@ impl MachineConfig {
 /// No document twice, and none next to one that excludes it (Talos `container.New`).
 fn check_documents(documents: &[Document]) -> Result<(), ConfigError> {
     let mut seen: Vec<&DocumentId> = Vec::new();
+    // The links that are configured: a veth configures both of its ends.
+    let mut links: Vec<&str> = Vec::new();
     for document in documents {
         let id = document.id();
         let mark = document.root().mark;
@@ -80,6 +82,15 @@ fn check_documents(documents: &[Document]) -> Result<(), ConfigError> {
         for other in seen.iter().filter(|other| other.name == id.name) {
             if EXCLUSIVE.iter().any(|group| [&other.kind, &id.kind].iter().all(|kind| group.contains(&kind.as_str()))) {
                 return error(format!("conflicting documents: {other} and {id}"));
+            }
+        }
+        if EXCLUSIVE[0].contains(&id.kind.as_str()) {
+            let peer = document.root().at("peer.name").and_then(yaml::Node::as_str).filter(|_| id.kind == "VethConfig");
+            for link in [id.name.as_deref(), peer].into_iter().flatten() {
+                if links.contains(&link) {
+                    return error(format!("conflicting link configurations: {id} configures {link:?} again"));
+                }
+                links.push(link);
             }
         }
         seen.push(id);

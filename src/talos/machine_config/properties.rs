@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::types::{self, Kind, Struct, TextKind, Type};
 use super::yaml::{self, Entry, Node, Scalar, Tag, Value};
 use super::{HashOptions, MachineConfig, Mode};
+use crate::talos::version::TalosVersion;
 
 /// What stands in every secret field, and nowhere else.
 const SECRET: &str = "qZx7secretBytes";
@@ -235,7 +236,8 @@ proptest! {
     fn validation_answers_in_every_mode(seed: u64) {
         let config = parse(&random_text(seed));
         for mode in [Mode::Metal, Mode::Cloud, Mode::Container] {
-            for problem in config.validate(mode) {
+            let newest = config.validate_for(mode, &TalosVersion::new(1, 14, 0));
+            for problem in config.validate(mode).into_iter().chain(newest) {
                 prop_assert!(!problem.message.contains(SECRET), "{}", problem);
             }
         }

@@ -109,3 +109,16 @@ fn what_is_missing_is_named() {
     none.insert("talconfig.yaml".into(), "a: {b: ${A}}\n".into());
     assert!(failure(rendered(&none, "cloudbox2")).starts_with("talconfig.yaml:1: "));
 }
+
+#[test]
+fn documents_are_judged_as_talhelper_does_and_newer_ones_by_the_release_that_has_them() {
+    let with = |document: &str| {
+        let patch = format!("    patches:\n      - '{{apiVersion: v1alpha1, {document}}}'\n");
+        rendered(&edited("    patches:\n", &patch), "cloudbox2")
+    };
+    // Names like this are refused since 1.13 only, which talhelper does not know.
+    assert!(with("kind: LinkAliasConfig, name: net%x, selector: {match: \"true\"}").is_ok());
+    assert!(with("kind: SysctlConfig, params: {a: b}").is_ok());
+    let error = failure(with("kind: SysctlConfig, params: {\"\": b}"));
+    assert!(error.contains("SysctlConfig.params: sysctl key cannot be empty"), "{error}");
+}

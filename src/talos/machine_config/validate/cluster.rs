@@ -12,12 +12,18 @@ pub(super) fn validate(cluster: Option<&Node>, control_plane: bool, report: &mut
         report.error("cluster", "cluster instructions are required");
         return;
     };
-    let Some(url) = cluster.at("controlPlane.endpoint").and_then(Node::as_str) else {
-        report.error("cluster.controlPlane.endpoint", "cluster controlplane endpoint is required");
-        return;
-    };
-    if let Err(message) = endpoint(url) {
-        report.error("cluster.controlPlane.endpoint", format!("invalid controlplane endpoint: {message}"));
+    match cluster.at("controlPlane.endpoint").and_then(Node::as_str) {
+        // Since 1.14 KubeClusterConfig may have it.
+        None if !cluster.has("controlPlane") && !report.releases.before(14) => {}
+        None => {
+            report.error("cluster.controlPlane.endpoint", "cluster controlplane endpoint is required");
+            return;
+        }
+        Some(url) => {
+            if let Err(message) = endpoint(url) {
+                report.error("cluster.controlPlane.endpoint", format!("invalid controlplane endpoint: {message}"));
+            }
+        }
     }
     let domain = cluster.text("network.dnsDomain");
     if !domain.is_empty() && !is_dns_name(domain) {

@@ -3,28 +3,30 @@
 use super::super::yaml::Node;
 use super::{Read, Report};
 
-pub(super) fn validate(machine: &Node, report: &mut Report) {
-    each(machine, "nodeLabels", report, |key, value| {
+/// The three maps of a node, by the path and the field each is in; `at` is where the fields are found.
+pub(super) fn validate(at: &Node, path: &str, fields: [&str; 3], report: &mut Report) {
+    let [labels, annotations, taints] = fields;
+    each(at, path, labels, report, |key, value| {
         [qualified_name(key).err(), label_value(value).err()].into_iter().flatten().collect()
     });
-    each(machine, "nodeAnnotations", report, |key, _| annotation(key));
-    each(machine, "nodeTaints", report, |key, value| taint(key, value).err().into_iter().collect());
-    let annotations = machine.get("nodeAnnotations").and_then(Node::as_mapping).unwrap_or_default();
+    each(at, path, annotations, report, |key, _| annotation(key));
+    each(at, path, taints, report, |key, value| taint(key, value).err().into_iter().collect());
+    let entries = at.get(annotations).and_then(Node::as_mapping).unwrap_or_default();
     let length = |node: &Node| node.as_str().unwrap_or_default().len();
-    let size: usize = annotations.iter().map(|entry| length(&entry.key) + length(&entry.value)).sum();
+    let size: usize = entries.iter().map(|entry| length(&entry.key) + length(&entry.value)).sum();
     if size > ANNOTATIONS_LIMIT {
         let message = format!("total annotation size exceeds limit of {ANNOTATIONS_LIMIT} bytes");
-        report.error("machine.nodeAnnotations", message);
+        report.error(format!("{path}{annotations}"), message);
     }
 }
 
 const ANNOTATIONS_LIMIT: usize = 256 << 10;
 
-fn each(machine: &Node, field: &str, report: &mut Report, check: impl Fn(&str, &str) -> Vec<String>) {
-    for entry in machine.get(field).and_then(Node::as_mapping).unwrap_or_default() {
+fn each(at: &Node, path: &str, field: &str, report: &mut Report, check: impl Fn(&str, &str) -> Vec<String>) {
+    for entry in at.get(field).and_then(Node::as_mapping).unwrap_or_default() {
         let key = entry.key.as_str().unwrap_or_default();
         for message in check(key, entry.value.text("")) {
-            report.error(format!("machine.{field}[{key:?}]"), message);
+            report.error(format!("{path}{field}[{key:?}]"), message);
         }
     }
 }
@@ -46,7 +48,7 @@ fn taint(key: &str, value: &str) -> Result<(), String> {
     label.map_or(Ok(()), label_value)
 }
 
-fn qualified_name(text: &str) -> Result<(), String> {
+pub(super) fn qualified_name(text: &str) -> Result<(), String> {
     let parts: Vec<&str> = text.split('/').collect();
     let name = match parts.as_slice() {
         [name] => name,
@@ -82,7 +84,8 @@ fn is_name(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
-fn is_subdomain(text: &str) -> bool {
+/// A DNS subdomain of RFC 1123, in lower case.
+pub(super) fn is_subdomain(text: &str) -> bool {
     let label = |label: &str| {
         let bytes = label.as_bytes();
         let lower = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();

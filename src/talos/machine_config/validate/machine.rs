@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::super::yaml::Node;
 use super::notation::is_subnet_or_address;
-use super::{Mode, Read, Report, cluster, devices, labels};
+use super::{Mode, Read, Report, cluster, devices, k8s, labels, oci};
 
 /// What `machine.type` means.
 #[derive(Clone, Copy, PartialEq)]
@@ -14,24 +14,30 @@ pub(super) enum Role {
     Unknown,
 }
 
+impl Role {
+    /// The role in a v1alpha1 document with a machine section.
+    pub(super) fn of(root: &Node) -> Self {
+        match root.text("machine.type") {
+            "init" | "controlplane" => Self::ControlPlane,
+            "worker" | "join" | "" => Self::Worker,
+            _ => Self::Unknown,
+        }
+    }
+}
+
 pub(super) fn validate(root: &Node, mode: Mode, report: &mut Report) {
     let Some(machine) = root.get("machine").filter(|machine| !machine.is_null()) else {
         report.error("machine", "machine instructions are required");
         return;
     };
     let kind = machine.text("type");
-    let role = match kind {
-        "init" | "controlplane" => Role::ControlPlane,
-        "worker" | "join" | "" => Role::Worker,
-        _ => Role::Unknown,
-    };
+    let role = Role::of(root);
+    deprecations(machine, report);
     cluster::validate(root.get("cluster"), role == Role::ControlPlane, report);
     if mode == Mode::Metal {
         install(machine, report);
     }
-    if mode == Mode::Container {
-        container(machine, report);
-    }
+    host_dns(machine, report);
     if kind == "join" || kind.is_empty() {
         report.warning("machine.type", format!("use \"worker\" instead of {kind:?} for machine type"));
     }
@@ -56,17 +62,21 @@ pub(super) fn validate(root: &Node, mode: Mode, report: &mut Report) {
     encryption(machine, report);
     logging(machine, report);
     extensions(machine, report);
-    labels::validate(machine, report);
+    labels::validate(machine, "machine.", ["nodeLabels", "nodeAnnotations", "nodeTaints"], report);
     features(machine, role, report);
     if root.get("persist").and_then(Node::as_bool) == Some(false) {
         report.error("persist", ".persist should be enabled");
     }
+    oci::validate(machine.get("baseRuntimeSpecOverrides"), "machine.baseRuntimeSpecOverrides", report);
     registries(machine, report);
 }
 
 fn install(machine: &Node, report: &mut Report) {
     let Some(install) = machine.get("install") else {
-        report.error("machine.install", "install instructions are required in \"metal\" mode");
+        // Since 1.14 installing is a matter of UnattendedInstallConfig.
+        if report.releases.before(14) {
+            report.error("machine.install", "install instructions are required in \"metal\" mode");
+        }
         return;
     };
     let selector = install.get("diskSelector");
@@ -87,14 +97,26 @@ fn install(machine: &Node, report: &mut Report) {
     }
 }
 
-fn container(machine: &Node, report: &mut Report) {
-    if !machine.flag("features.hostDNS.enabled") {
-        let message = "feature HostDNS should be enabled in container mode (.machine.features.hostDNS.enabled)";
-        report.error("machine.features.hostDNS.enabled", message);
+/// Talos v1.13 and v1.14 `pkg/machinery/config/types/v1alpha1/v1alpha1_validation.go`.
+fn host_dns(machine: &Node, report: &mut Report) {
+    let forwards = machine.flag("features.hostDNS.forwardKubeDNSToHost");
+    if forwards && !machine.flag("features.hostDNS.enabled") && report.releases.reach(13) {
+        let message = "feature hostDNS.forwardKubeDNSToHost requires hostDNS.enabled to be true";
+        report.error("machine.features.hostDNS", message);
     }
-    if !machine.flag("features.hostDNS.forwardKubeDNSToHost") {
-        let message = "feature HostDNS should forward kube-dns to host in container mode (.machine.features.hostDNS.forwardKubeDNSToHost)";
-        report.error("machine.features.hostDNS.forwardKubeDNSToHost", message);
+}
+
+/// What 1.14 has documents for (Talos v1.14 `v1alpha1_validation.go`); nobody else can do without.
+fn deprecations(machine: &Node, report: &mut Report) {
+    if !report.releases.all_from(14) {
+        return;
+    }
+    if !machine.items("files").is_empty() {
+        report.warning("machine.files", ".machine.files is deprecated, use documents made for the purpose");
+    }
+    if machine.has("baseRuntimeSpecOverrides") {
+        let message = ".machine.baseRuntimeSpecOverrides is deprecated, use a CRIBaseRuntimeSpecConfig document";
+        report.warning("machine.baseRuntimeSpecOverrides", message);
     }
 }
 
@@ -146,12 +168,15 @@ fn kube_span(root: &Node, machine: &Node, report: &mut Report) {
     if !matches!(span.int("mtu"), 0 | 1280..) {
         report.error(format!("{PATH}.mtu"), "kubespan link MTU must be at least 1280");
     }
-    if !root.flag("cluster.discovery.enabled") {
-        report.error(PATH, ".cluster.discovery should be enabled when .machine.network.kubespan is enabled");
-    }
-    for field in ["id", "secret"] {
-        if root.text(&format!("cluster.{field}")).is_empty() {
-            report.error(PATH, format!(".cluster.{field} should be set when .machine.network.kubespan is enabled"));
+    // Since 1.14 another document may have these.
+    if report.releases.before(14) {
+        if !root.flag("cluster.discovery.enabled") {
+            report.error(PATH, ".cluster.discovery should be enabled when .machine.network.kubespan is enabled");
+        }
+        for field in ["id", "secret"] {
+            if root.text(&format!("cluster.{field}")).is_empty() {
+                report.error(PATH, format!(".cluster.{field} should be set when .machine.network.kubespan is enabled"));
+            }
         }
     }
     for subnet in span.items("filters.endpoints").iter().map(|item| item.text("")) {
@@ -187,22 +212,6 @@ fn disks(machine: &Node, report: &mut Report) {
 }
 
 fn kubelet(machine: &Node, report: &mut Report) {
-    /// Fields of the kubelet's configuration that Talos sets itself.
-    const PROTECTED: [&str; 13] = [
-        "apiVersion",
-        "authentication",
-        "authorization",
-        "cgroupRoot",
-        "kind",
-        "kubeletCgroups",
-        "port",
-        "protectKernelDefaults",
-        "resolvConf",
-        "rotateCertificates",
-        "systemCgroups",
-        "staticPodPath",
-        "seccompDefault",
-    ];
     let Some(kubelet) = machine.get("kubelet") else { return };
     for subnet in kubelet.items("nodeIP.validSubnets").iter().map(|item| item.text("")) {
         if !is_subnet_or_address(subnet) {
@@ -211,7 +220,7 @@ fn kubelet(machine: &Node, report: &mut Report) {
         }
     }
     for field in
-        PROTECTED.iter().filter(|field| kubelet.get("extraConfig").is_some_and(|extra| extra.get(field).is_some()))
+        k8s::PROTECTED.iter().filter(|field| kubelet.get("extraConfig").is_some_and(|extra| extra.get(field).is_some()))
     {
         let message = format!("kubelet configuration field {field:?} can't be overridden");
         report.error(format!("machine.kubelet.extraConfig.{field}"), message);
@@ -283,7 +292,6 @@ fn extensions(machine: &Node, report: &mut Report) {
 }
 
 fn features(machine: &Node, role: Role, report: &mut Report) {
-    const ROLES: [&str; 5] = ["os:admin", "os:operator", "os:reader", "os:etcd:backup", "os:impersonator"];
     let access = machine.at("features.kubernetesTalosAPIAccess").filter(|access| access.flag("enabled"));
     if let Some(access) = access {
         const PATH: &str = "machine.features.kubernetesTalosAPIAccess";
@@ -291,7 +299,11 @@ fn features(machine: &Node, role: Role, report: &mut Report) {
             let message = "feature Kubernetes Talos API Access can only be enabled on control plane machines";
             report.error(PATH, message);
         }
-        for name in access.items("allowedRoles").iter().map(|item| item.text("")).filter(|name| !ROLES.contains(name)) {
+        let known =
+            |name: &str| k8s::ROLES.iter().any(|(role, since)| *role == name && !report.releases.before(*since));
+        let names = access.items("allowedRoles").iter().map(|item| item.text(""));
+        let unknown: Vec<&str> = names.filter(|name| !known(name)).collect();
+        for name in unknown {
             let message = format!("invalid role {name:?} in allowed roles for Kubernetes Talos API Access");
             report.error(format!("{PATH}.allowedRoles"), message);
         }

@@ -2,37 +2,38 @@
 
 use super::super::types::text::{address, prefix};
 use super::super::yaml::Node;
-use super::documents::{nanoseconds, require_name};
-use super::notation::{is_subnet_or_address, is_unspecified, is_wireguard_key};
-use super::{Read, Report, cel};
+use super::documents::{nanoseconds, require_name, url};
+use super::notation::{is_ip, is_subnet_or_address};
+use super::{Read, Report, bgp, links, resolver};
 
-pub(super) fn validate(kind: &str, root: &Node, report: &mut Report) {
+pub(super) fn validate(kind: &str, root: &Node, report: &mut Report) -> bool {
     match kind {
-        "LinkConfig" | "DummyLinkConfig" | "BridgeConfig" => link(root, report),
-        "BondConfig" => bond(root, report),
-        "VLANConfig" => vlan(root, report),
-        "VRFConfig" => vrf(root, report),
-        "WireguardConfig" => wireguard(root, report),
-        "LinkAliasConfig" => link_alias(root, report),
+        "BGPInstanceConfig" => bgp::instance(root, report),
         "DHCPv4Config" | "DHCPv6Config" => dhcp(root, report),
-        "EthernetConfig" => drop(require_name(root, "name is required", report)),
         "HCloudVIPConfig" | "Layer2VIPConfig" => shared_address(kind, root, report),
         "HostnameConfig" => hostname(root, report),
         "NetworkRuleConfig" => rule(root, report),
         "StaticHostConfig" => static_host(root, report),
         "TimeSyncConfig" => time_sync(root, report),
         "KubeSpanConfig" => kube_span(root, report),
-        "BlackholeRouteConfig" if prefix(root.text("name")).is_none() => {
-            report.error("name", "name must be a valid address prefix");
+        "BlackholeRouteConfig" => {
+            if prefix(root.text("name")).is_none() {
+                report.error("name", "name must be a valid address prefix");
+            }
         }
+        "ResolverConfig" => resolver::validate(root, report),
         "RoutingRuleConfig" => routing_rule(root, report),
+        "HTTPProbeConfig" => http_probe(root, report),
         "TCPProbeConfig" => tcp_probe(root, report),
-        _ => {}
+        // No release has a rule for them (default_action_config.go, kubespan_endpoints.go).
+        "NetworkDefaultActionConfig" | "KubeSpanEndpointsConfig" => {}
+        _ => return links::validate(kind, root, report),
     }
+    true
 }
 
 /// What a network document and the v1alpha1 document must not both set.
-pub(super) fn conflicts(kind: &str, v1alpha1: &Node, report: &mut Report) {
+pub(super) fn conflicts(kind: &str, root: &Node, v1alpha1: &Node, report: &mut Report) {
     let network = |field: &str| v1alpha1.at(&format!("machine.network.{field}"));
     let list = |field: &str| network(field).and_then(Node::as_sequence);
     match kind {
@@ -51,6 +52,8 @@ pub(super) fn conflicts(kind: &str, v1alpha1: &Node, report: &mut Report) {
                 report.error("", ".machine.network.nameservers is already set in v1alpha1 config");
             } else if v1alpha1.flag("machine.network.disableSearchDomain") {
                 report.error("", ".machine.network.disableSearchDomain is already set in v1alpha1 config");
+            } else if root.has("hostDNS") && v1alpha1.has("machine.features.hostDNS") {
+                report.error("hostDNS", ".machine.features.hostDNS is already set in v1alpha1 config");
             }
         }
         "TimeSyncConfig" => {
@@ -67,110 +70,6 @@ pub(super) fn conflicts(kind: &str, v1alpha1: &Node, report: &mut Report) {
             report.error("", "kubespan is already configured in v1alpha1 machine.network.kubespan");
         }
         _ => {}
-    }
-}
-
-fn link(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    addresses_and_routes(root, report);
-}
-
-/// `CommonLinkConfig.Validate`.
-fn addresses_and_routes(root: &Node, report: &mut Report) {
-    for (index, item) in root.items("addresses").iter().enumerate() {
-        let path = format!("addresses[{index}].address");
-        match item.text("address") {
-            "" => report.error(path, format!("address {index} must be specified")),
-            text if is_unspecified(text) => report.error(path, format!("address {index} must be a valid IP address")),
-            _ => {}
-        }
-    }
-    for (index, route) in root.items("routes").iter().enumerate() {
-        for (field, what) in [("destination", "IP prefix"), ("gateway", "IP address"), ("source", "IP address")] {
-            if is_unspecified(route.text(field)) {
-                report
-                    .error(format!("routes[{index}].{field}"), format!("route {index} {field} must be a valid {what}"));
-            }
-        }
-    }
-}
-
-fn bond(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    if root.items("links").is_empty() {
-        report.error("links", "at least one link must be specified");
-    }
-    if !root.has("bondMode") {
-        report.error("bondMode", "bond mode must be specified");
-    } else if root.text("bondMode") == "802.3ad" {
-        for field in ["miimon", "updelay", "downdelay"].iter().filter(|field| !root.has(field)) {
-            report.note(field, format!("{field} was not specified for 802.3ad bond"));
-        }
-    }
-    addresses_and_routes(root, report);
-}
-
-fn vlan(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    if !(1..=4094).contains(&root.int("vlanID")) {
-        report.error("vlanID", "vlanID must be specified and between 1 and 4094");
-    }
-    if root.text("parent").is_empty() {
-        report.error("parent", "parent must be specified");
-    }
-    addresses_and_routes(root, report);
-}
-
-fn vrf(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    let table = root.text("table");
-    if ["", "unspec", "local", "main", "default"].contains(&table) {
-        report.error("table", format!("cannot create vrf with reserved table {table:?}"));
-    }
-    addresses_and_routes(root, report);
-}
-
-fn wireguard(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    match root.text("privateKey") {
-        "" => report.error("privateKey", "wireguard private key must be specified"),
-        key if !is_wireguard_key(key) => report.error("privateKey", "wireguard private key is invalid"),
-        _ => {}
-    }
-    if !(0..=65535).contains(&root.int("listenPort")) {
-        report.error("listenPort", "wireguard listen port must be between 0 and 65535");
-    }
-    for (index, peer) in root.items("peers").iter().enumerate() {
-        let path = |field: &str| format!("peers[{index}].{field}");
-        let at = format!("(peer index {index})");
-        match peer.text("publicKey") {
-            "" => report.error(path("publicKey"), format!("wireguard peer public key must be specified {at}")),
-            key if !is_wireguard_key(key) => {
-                report.error(path("publicKey"), format!("wireguard peer public key is invalid {at}"));
-            }
-            _ => {}
-        }
-        let shared = peer.text("presharedKey");
-        if !shared.is_empty() && !is_wireguard_key(shared) {
-            report.error(path("presharedKey"), format!("wireguard peer preshared key is invalid {at}"));
-        }
-        if nanoseconds(peer, "persistentKeepaliveInterval") < 0 {
-            let message = format!("wireguard peer persistent keepalive interval cannot be negative {at}");
-            report.error(path("persistentKeepaliveInterval"), message);
-        }
-    }
-    addresses_and_routes(root, report);
-}
-
-fn link_alias(root: &Node, report: &mut Report) {
-    require_name(root, "name must be specified", report);
-    match root.at("selector.match").and_then(Node::as_str) {
-        None => report.error("selector.match", "link selector is required"),
-        Some(expression) => {
-            if let Err(message) = cel::check(expression, cel::Environment::Link, cel::Type::Bool) {
-                report.error("selector.match", format!("link selector is invalid: {message}"));
-            }
-        }
     }
 }
 
@@ -200,8 +99,8 @@ fn shared_address(kind: &str, root: &Node, report: &mut Report) {
 
 fn hostname(root: &Node, report: &mut Report) {
     let (auto, name) = (root.text("auto"), root.text("hostname"));
-    // Talos v1.12.9 and later take `auto: off` alone; what must boot on 1.12 does not rely on it.
-    if name.is_empty() && (auto.is_empty() || auto == "off") {
+    // v1.12.9 and v1.13.3 and later leave the name to others with `auto: off` alone (hostname.go).
+    if name.is_empty() && (auto.is_empty() || auto == "off" && report.releases.lack(9, 3)) {
         report.error("", "either 'auto' or 'hostname' must be set");
     }
     if !auto.is_empty() && auto != "off" && !name.is_empty() {
@@ -276,6 +175,12 @@ fn time_sync(root: &Node, report: &mut Report) {
     if root.has("ntp") && root.has("ptp") {
         report.error("", "only one of ntp or ptp configuration can be specified");
     }
+    // Talos v1.14 time_sync.go: certificates are for names.
+    if root.flag("ntp.useNTS") {
+        for server in root.items("ntp.servers").iter().map(|item| item.text("")).filter(|server| is_ip(server)) {
+            report.error("ntp.servers", format!("NTS requires hostnames, not IP addresses: {server:?}"));
+        }
+    }
 }
 
 fn kube_span(root: &Node, report: &mut Report) {
@@ -312,10 +217,97 @@ fn tcp_probe(root: &Node, report: &mut Report) {
     if root.text("endpoint").is_empty() {
         report.error("endpoint", "TCP probe endpoint is required");
     }
+    probe(root, report);
+}
+
+/// Talos v1.14 `pkg/machinery/config/types/network/http_probe.go`.
+fn http_probe(root: &Node, report: &mut Report) {
+    require_name(root, "probe name is required", report);
+    match url(root, "url") {
+        None => report.error("url", "HTTP probe URL is required"),
+        Some(url) if !["http", "https"].contains(&url.scheme.as_str()) => {
+            report.error("url", format!("HTTP probe URL scheme must be http or https, got {:?}", url.scheme));
+        }
+        Some(url) if !url.opaque.is_empty() || url.hostname().is_empty() => {
+            report.error("url", "HTTP probe URL must name a host");
+        }
+        Some(_) => {}
+    }
+    probe(root, report);
+}
+
+/// What all probes have.
+fn probe(root: &Node, report: &mut Report) {
     for field in ["timeout", "interval"].iter().filter(|field| nanoseconds(root, field) < 0) {
         report.error(field, format!("probe {field} cannot be negative"));
     }
     if root.int("failureThreshold") < 0 {
         report.error("failureThreshold", "probe failure threshold cannot be negative");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{expect, judge, judge_for};
+
+    #[test]
+    fn hostnames_are_judged_as_talos_does() {
+        let hostname = "{apiVersion: v1alpha1, kind: HostnameConfig";
+        expect(&[
+            (&format!("{hostname}, auto: stable}}"), ""),
+            (&format!("{hostname}, auto: off, hostname: a}}"), ""),
+            (&format!("{hostname}, hostname: a.b}}"), ""),
+            (&format!("{hostname}}}"), "HostnameConfig: either 'auto' or 'hostname' must be set"),
+            (
+                &format!("{hostname}, auto: stable, hostname: a}}"),
+                "HostnameConfig: 'auto' and 'hostname' cannot be set",
+            ),
+            (&format!("{hostname}, auto: talos-addr}}"), "auto: invalid value for 'auto'"),
+            (&format!("{hostname}, hostname: {}}}", "a".repeat(64)), "hostname: invalid hostname"),
+        ]);
+    }
+
+    #[test]
+    fn a_hostname_may_be_left_to_others_since_1_12_9_and_1_13_3() {
+        let text = "{apiVersion: v1alpha1, kind: HostnameConfig, auto: off}";
+        for (version, problems) in
+            [("v1.12.2", 1), ("v1.12.8", 1), ("v1.12.9", 0), ("v1.13.2", 1), ("v1.13.3", 0), ("v1.14.0-rc.1", 0)]
+        {
+            assert_eq!(judge_for(text, version).len(), problems, "{version}");
+        }
+        // Where the release is not known, what must boot on all of them does not rely on it.
+        assert_eq!(judge(text).len(), 1);
+        let newer = format!("{text}\n---\n{{apiVersion: v1alpha1, kind: SysctlConfig}}");
+        assert_eq!(judge(&newer), Vec::<String>::new());
+    }
+
+    #[test]
+    fn probes_are_judged_as_talos_does() {
+        let http = "{apiVersion: v1alpha1, kind: HTTPProbeConfig";
+        let tcp = "{apiVersion: v1alpha1, kind: TCPProbeConfig";
+        expect(&[
+            (&format!("{http}, name: a, url: 'https://a/b', interval: 1s, timeout: 1s, failureThreshold: 3}}"), ""),
+            (&format!("{http}, url: 'https://a/b'}}"), "name: probe name is required"),
+            (&format!("{http}, name: a}}"), "url: HTTP probe URL is required"),
+            (&format!("{http}, name: a, url: 'ftp://a'}}"), "url: HTTP probe URL scheme must be"),
+            (&format!("{http}, name: a, url: 'http:a'}}"), "url: HTTP probe URL must name a host"),
+            (&format!("{http}, name: a, url: 'http://:80'}}"), "url: HTTP probe URL must name a host"),
+            (&format!("{http}, name: a, url: 'http://a', timeout: -1s}}"), "timeout: probe timeout cannot be negative"),
+            (
+                &format!("{http}, name: a, url: 'http://a', interval: -1s}}"),
+                "interval: probe interval cannot be negative",
+            ),
+            (&format!("{http}, name: a, url: 'http://a', failureThreshold: -1}}"), "failureThreshold: probe failure"),
+            (&format!("{tcp}, name: a, endpoint: 'a:1'}}"), ""),
+            (&format!("{tcp}, name: a}}"), "endpoint: TCP probe endpoint is required"),
+        ]);
+    }
+
+    #[test]
+    fn nts_wants_names() {
+        let time = |servers: &str| {
+            format!("{{apiVersion: v1alpha1, kind: TimeSyncConfig, ntp: {{useNTS: true, servers: [{servers}]}}}}")
+        };
+        expect(&[(&time("a.b"), ""), (&time("a.b, 10.0.0.1"), "ntp.servers: NTS requires hostnames")]);
     }
 }

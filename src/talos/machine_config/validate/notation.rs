@@ -1,5 +1,6 @@
 //! Notations that validation checks in plain texts.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::super::types::text::{address, decode_base64, prefix};
@@ -26,6 +27,67 @@ pub(super) fn is_ip_or_cidr(text: &str) -> bool {
 pub(super) fn is_subnet_or_address(text: &str) -> bool {
     let text = text.strip_prefix('!').unwrap_or(text);
     prefix(text).is_some() || address(text).is_some()
+}
+
+/// An address with a prefix length; host bits may be set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Subnet {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Subnet {
+    /// Reads what Go's `netip.ParsePrefix` takes.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let canonical = prefix(text)?;
+        let (address, bits) = canonical.split_once('/')?;
+        Some(Self { address: address.parse().ok()?, bits: bits.parse().ok()? })
+    }
+
+    pub(super) fn bits(self) -> u32 {
+        self.bits
+    }
+
+    pub(super) fn is_v6(self) -> bool {
+        self.address.is_ipv6()
+    }
+
+    pub(super) fn host_bits(self) -> u32 {
+        self.length() - self.bits
+    }
+
+    /// Whether no bit of a host is set.
+    pub(super) fn is_masked(self) -> bool {
+        self.network(self.bits).checked_shl(self.host_bits()).unwrap_or(0) == self.number()
+    }
+
+    /// Whether one holds the other; host bits do not count.
+    pub(super) fn overlaps(self, other: Self) -> bool {
+        let bits = self.bits.min(other.bits);
+        self.is_v6() == other.is_v6() && self.network(bits) == other.network(bits)
+    }
+
+    fn length(self) -> u32 {
+        if self.is_v6() { 128 } else { 32 }
+    }
+
+    fn number(self) -> u128 {
+        match self.address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        }
+    }
+
+    /// The first bits of the address.
+    fn network(self, bits: u32) -> u128 {
+        self.number().checked_shr(self.length() - bits).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.bits)
+    }
 }
 
 /// Whether an address is `0.0.0.0` or `::`; an address that is none is not.
@@ -111,5 +173,30 @@ mod tests {
         for text in ["h", "::1", "[::1]", "a:b:c"] {
             assert_eq!(split_host_port(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn subnets_are_compared_by_their_bits() {
+        let subnet = |text: &str| Subnet::parse(text).expect(text);
+        for (text, masked) in [
+            ("10.0.0.0/8", true),
+            ("10.0.0.1/8", false),
+            ("0.0.0.0/0", true),
+            ("::/0", true),
+            ("1::/0", false),
+            ("::1/128", true),
+        ] {
+            assert_eq!(subnet(text).is_masked(), masked, "{text}");
+        }
+        for (one, other, overlap) in [
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.1.0.0/16", "10.0.0.0/8", true),
+            ("10.0.0.0/16", "10.1.0.0/16", false),
+            ("::/0", "fd00::/8", true),
+            ("::/0", "10.0.0.0/8", false),
+        ] {
+            assert_eq!(subnet(one).overlaps(subnet(other)), overlap, "{one} {other}");
+        }
+        assert!(Subnet::parse("10.0.0.0").is_none() && Subnet::parse("").is_none());
     }
 }

@@ -45,11 +45,18 @@ pub(super) struct Checker {
     environment: Environment,
     /// Names that macros introduce, innermost last.
     locals: Vec<(String, Type)>,
+    /// The minor release of Talos that has all fields seen so far.
+    since: u8,
 }
 
 impl Checker {
     pub(super) fn new(environment: Environment) -> Self {
-        Self { environment, locals: Vec::new() }
+        Self { environment, locals: Vec::new(), since: 12 }
+    }
+
+    /// The first minor release of Talos 1 with all fields that were seen; 12 stands for everything before, too.
+    pub(super) fn since(&self) -> u8 {
+        self.since
     }
 
     pub(super) fn type_of(&mut self, expression: &Expression) -> Result<Type, String> {
@@ -105,6 +112,9 @@ impl Checker {
             Type::Optional(inner) => (*inner, true),
             ty => (ty, optional),
         };
+        if let Type::Message(fields) = &target {
+            self.since = self.since.max(since(fields, name));
+        }
         let field = match &target {
             Type::Message(fields) => match fields.iter().find(|(field, _)| *field == name) {
                 Some((_, Type::Strings)) => Type::List(Box::new(Type::String)),
@@ -414,7 +424,7 @@ fn pressure(name: &str) -> Option<Type> {
 }
 
 /// `LinkStatusSpec` of Talos' api/resource/definitions/network/network.proto; enumerations are numbers.
-static LINK: [(&str, Type); 32] = [
+static LINK: [(&str, Type); 34] = [
     ("index", Type::Uint),
     ("type", Type::Int),
     ("link_index", Type::Uint),
@@ -447,10 +457,22 @@ static LINK: [(&str, Type); 32] = [
     ("permanent_addr", Type::Bytes),
     ("alias", Type::String),
     ("alt_names", Type::Strings),
+    ("vrf_master", Type::Dyn),
+    ("veth", Type::Dyn),
 ];
 
+/// Fields that came after v1.12.11 (the same files of v1.13.9 and v1.14.0-rc.1).
+fn since(fields: &'static [(&'static str, Type)], name: &str) -> u8 {
+    match name {
+        "firmware_version" if std::ptr::eq(fields, &DISK) => 14,
+        "veth" if std::ptr::eq(fields, &LINK) => 14,
+        "vrf_master" if std::ptr::eq(fields, &LINK) => 13,
+        _ => 12,
+    }
+}
+
 /// `DiskSpec` of api/resource/definitions/block/block.proto.
-static DISK: [(&str, Type); 18] = [
+static DISK: [(&str, Type); 19] = [
     ("size", Type::Uint),
     ("io_size", Type::Uint),
     ("sector_size", Type::Uint),
@@ -469,6 +491,7 @@ static DISK: [(&str, Type); 18] = [
     ("secondary_disks", Type::Strings),
     ("uuid", Type::String),
     ("symlinks", Type::Strings),
+    ("firmware_version", Type::String),
 ];
 
 /// `DiscoveredVolumeSpec` of the same file.

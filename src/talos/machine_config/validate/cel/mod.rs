@@ -1,4 +1,4 @@
-//! CEL expressions: syntax and types, in the environments Talos gives them (v1.12.11
+//! CEL expressions: syntax and types, in the environments Talos gives them (v1.12.11 to v1.14.0-rc.1
 //! `pkg/machinery/cel/celenv`).
 //!
 //! A checker of our own instead of the crate `cel`: that one parses and runs expressions but knows no static
@@ -8,6 +8,7 @@ mod check;
 mod lex;
 mod parse;
 
+use super::era::Releases;
 use check::Checker;
 
 /// What an expression may use.
@@ -50,14 +51,33 @@ pub(super) enum Type {
     Message(&'static [(&'static str, Type)]),
 }
 
-/// Whether the expression is well-formed and gives that type; the error says why not.
-pub(super) fn check(expression: &str, environment: Environment, expected: Type) -> Result<(), String> {
+/// Whether the expression is well-formed, gives that type, and has only fields that all releases know; the error
+/// says why not.
+pub(super) fn check(
+    expression: &str,
+    environment: Environment,
+    expected: Type,
+    releases: Releases,
+) -> Result<(), String> {
     let expression = parse::parse(expression)?;
-    let found = Checker::new(environment).type_of(&expression)?;
-    if found == expected {
-        return Ok(());
+    let mut checker = Checker::new(environment);
+    let found = checker.type_of(&expression)?;
+    if found != expected {
+        return Err(format!("expression output type is {}, expected {}", found.name(), expected.name()));
     }
-    Err(format!("expression output type is {}, expected {}", found.name(), expected.name()))
+    if releases.before(checker.since()) {
+        return Err(format!("there is a field that came with Talos 1.{}", checker.since()));
+    }
+    Ok(())
+}
+
+/// The first minor release of Talos 1 that has all fields of an expression; 12 where it cannot be told.
+pub(super) fn since(expression: &str, environment: Environment) -> u8 {
+    let mut checker = Checker::new(environment);
+    match parse::parse(expression).and_then(|expression| checker.type_of(&expression)) {
+        Ok(_) => checker.since(),
+        Err(_) => 12,
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +85,7 @@ mod tests {
     use super::*;
 
     fn verdict(expression: &str, environment: Environment) -> Result<(), String> {
-        check(expression, environment, Type::Bool)
+        check(expression, environment, Type::Bool, Releases::default())
     }
 
     #[test]
@@ -95,7 +115,7 @@ mod tests {
         let trigger = "multiply_qos_vectors(d_qos_memory_full_total, {System: 8.0, Podruntime: 4.0}) > 3000.0 && time_since_trigger > duration('500ms')";
         assert_eq!(verdict(trigger, Environment::OomTrigger), Ok(()));
         let scoring = "memory_max.hasValue() ? 0.0 : {Besteffort: 1.0, Burstable: 0.5}[class] * double(memory_current.orValue(0u))";
-        assert_eq!(check(scoring, Environment::OomScoring, Type::Double), Ok(()));
+        assert_eq!(check(scoring, Environment::OomScoring, Type::Double, Releases::default()), Ok(()));
     }
 
     #[test]
@@ -119,6 +139,26 @@ mod tests {
         ] {
             let error = verdict(expression, Environment::Link).expect_err(expression);
             assert!(error.contains(reason), "{expression}: {error}");
+        }
+    }
+
+    #[test]
+    fn fields_that_came_later_are_for_the_releases_that_have_them() {
+        let cases = [
+            ("disk.firmware_version == 'x'", Environment::Disk, 14),
+            ("disk.firmware_version == 'x'", Environment::Volume, 14),
+            ("has(link.veth)", Environment::Link, 14),
+            ("has(link.vrf_master) && link.firmware_version == 'x'", Environment::Link, 13),
+            ("link.firmware_version == 'x'", Environment::Link, 12),
+            ("disk.bogus", Environment::Disk, 12),
+        ];
+        for (expression, environment, minor) in cases {
+            assert_eq!(since(expression, environment), minor, "{expression}");
+        }
+        for (version, known) in [("v1.12.11", false), ("v1.13.9", false), ("v1.14.0", true)] {
+            let releases = Releases::only(&version.parse().expect("a version"));
+            let verdict = check(cases[0].0, Environment::Disk, Type::Bool, releases);
+            assert_eq!(verdict.is_ok(), known, "{version}");
         }
     }
 
