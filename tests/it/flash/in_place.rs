@@ -137,7 +137,7 @@ async fn what_arrives_damaged_in_ram_is_refused_before_anything_is_started() {
     let Some(scene) = Scene::new(Shell::Dash).await else { return };
     scene.bench.sshd.shim(
         "dd",
-        &format!("#!/bin/sh\n{MAPS}/bin/dd \"$@\"\nstatus=$?\ncase \"$*\" in *of=*payload*seek=10*) printf X | /bin/dd of={}/payload bs=1 seek={} conv=notrunc 2>/dev/null ;; esac\nexit $status\n", scene.levers.stage, 12 * MIB + 5),
+        &format!("#!/bin/sh\n{MAPS}/bin/dd \"$@\"\nstatus=$?\ncase \"$*\" in *of=*payload*seek=12*) printf X | /bin/dd of={}/payload bs=1 seek={} conv=notrunc 2>/dev/null ;; esac\nexit $status\n", scene.levers.stage, 12 * MIB + 5),
     );
     let error = scene.overwrite(&image::xz(&image::raw(57)), &|_| ()).await.unwrap_err();
     assert!(matches!(&error.cause, Cause::ReadBack { .. }), "{error:?}");
@@ -331,7 +331,7 @@ impl Scene {
         let disk = self.bench.disk.display();
         self.bench.sshd.shim(
             "dd",
-            &format!("#!/bin/sh\n{MAPS}/bin/dd \"$@\"\nstatus=$?\ncase \"$*\" in *of={disk}*seek=10*) {condition} && printf X | /bin/dd of={disk} bs=1 seek={} conv=notrunc 2>/dev/null ;; esac\nexit $status\n", 12 * MIB + 5),
+            &format!("#!/bin/sh\n{MAPS}/bin/dd \"$@\"\nstatus=$?\ncase \"$*\" in *of={disk}*seek=12*) {condition} && printf X | /bin/dd of={disk} bs=1 seek={} conv=notrunc 2>/dev/null ;; esac\nexit $status\n", 12 * MIB + 5),
         );
     }
 

@@ -113,8 +113,9 @@ impl Wire {
                 sending.send(job).await?;
             }
             while let Some(job) = jobs.next().await? {
-                take(room, &job).await;
+                // First of all: this future may be dropped at any of its waits, and the job must be done all the same.
                 lock(open).push_back(job.clone());
+                take(room, &job).await;
                 sending.send(job).await?;
             }
             Ok(())
