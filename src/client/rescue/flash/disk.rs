@@ -16,6 +16,8 @@ pub(super) struct Disk<'a> {
     size: u64,
     /// Its first MiB is that of the image: an earlier flash was complete. It is wiped before the first write.
     complete: bool,
+    /// Up to here the disk was found to hold the image: it is not wiped any more.
+    kept: u64,
 }
 
 /// What an earlier flash had already brought to the disk.
@@ -34,7 +36,7 @@ impl<'a> Disk<'a> {
         size: u64,
         meter: &'a Meter<'a>,
     ) -> Result<Self, Cause> {
-        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
+        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false, kept: 0 })
     }
 
     /// Wipes the disk unless its first MiB is that of the image already; with `pull` only once the image comes.
@@ -68,6 +70,7 @@ impl<'a> Disk<'a> {
                     return Ok((kept, Some(event)));
                 }
                 kept = Kept { end: offset + len, bytes: kept.bytes + len };
+                self.kept = kept.end;
                 self.meter.add(len);
             }
             next = decoding.next().await?;
@@ -171,7 +174,7 @@ impl<'a> Disk<'a> {
     }
 
     fn tail(&self) -> Range<u64> {
-        self.size.saturating_sub(HEAD)..self.size
+        self.size.saturating_sub(HEAD).max(self.kept)..self.size
     }
 
     fn fits(&self, offset: u64, len: u64) -> Result<(), Cause> {
