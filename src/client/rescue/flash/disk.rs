@@ -78,7 +78,7 @@ impl<'a> Disk<'a> {
         Ok((kept, None))
     }
 
-    /// Writes all data from `first` on.
+    /// Writes all data from `first` on. A disk that is complete but for a flaw is wiped only now, with `pull` once the image comes.
     pub(super) async fn write(
         &mut self,
         decoding: &mut Decoding,
@@ -86,6 +86,9 @@ impl<'a> Disk<'a> {
         pull: bool,
     ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
+        if pull && self.complete {
+            self.remote.begin_pull().await?;
+        }
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
         let mut sent = 0;
