@@ -181,6 +181,27 @@ async fn swap_that_cannot_be_given_up_stops_it_before_the_first_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_attempt_that_gave_up_left_is_in_nobodys_way() {
+    let Some(mut scene) = Scene::new(Shell::Dash).await else { return };
+    if output("id", &["-u"]) != "0" {
+        return skip("mounting needs root");
+    }
+    let stage = scene.levers.stage.clone();
+    let _mounted = Mounted(stage.clone());
+    scene.levers.mount = "mount".to_owned();
+    scene.levers.swapoff = "false".to_owned();
+    let xz = image::xz(&image::raw(66));
+    scene.overwrite(&xz, &|_| ()).await.unwrap_err();
+    // As the `tail` that followed it: it ends at the next line only, which never comes.
+    let reader = std::fs::File::open(scene.path("stage/log")).unwrap();
+    let root = std::fs::read_to_string(scene.path("mountinfo")).unwrap();
+    scene.write("mountinfo", &format!("{root}22 21 0:50 / {stage} rw,relatime - tmpfs talosoci rw\n"));
+    scene.levers.swapoff = "true".to_owned();
+    assert!(scene.overwrite(&xz, &|_| ()).await.unwrap().seen_to_reboot);
+    drop(reader);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_that_was_not_written_right_is_written_again() {
     let Some(scene) = Scene::new(Shell::Dash).await else { return };
     scene.spoil(&format!("[ ! -e {0} ] && : >{0}", scene.path("spoiled").display()));

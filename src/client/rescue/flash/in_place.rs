@@ -285,8 +285,10 @@ fn plan(data: &[Extent], zeros: &[Extent]) -> Result<String, Cause> {
 }
 
 /// A script that was started keeps what it needs, whoever asks, and however late the question arrives.
-const CLEAR: &str =
-    r#"[ -e "$stage/log" ] && exit; grep -q " $stage " "$mountinfo" && umount -l "$stage"; rm -rf "$stage""#;
+const CLEAR: &str = r#"[ -e "$stage/log" ] && exit
+rm -rf "$stage"
+grep -q " $stage " "$mountinfo" && umount -l "$stage"
+rm -rf "$stage""#;
 const STAGE: &str = include_str!("in_place/stage.sh");
 const START: &str = include_str!("in_place/start.sh");
 const OVERWRITE: &str = include_str!("in_place/run.sh");
