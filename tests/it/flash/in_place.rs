@@ -234,6 +234,23 @@ async fn a_disk_that_never_returns_what_was_written_does_not_boot_and_is_not_reb
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_disk_whose_first_mib_cannot_be_emptied_gets_nothing_else() {
+    let Some(scene) = Scene::new(Shell::Dash).await else { return };
+    let disk = scene.bench.disk.display();
+    let refuses =
+        format!("#!/bin/sh\n{MAPS}case \"$*\" in *\"of={disk} \"*\"seek=0 \"*) exit 1 ;; esac\nexec /bin/dd \"$@\"\n");
+    scene.bench.sshd.shim("dd", &refuses);
+    let error = scene.overwrite(&image::xz(&image::raw(65)), &|_| ()).await.unwrap_err();
+    assert!(
+        matches!(&error.cause, Cause::InPlaceStuck(said) if said.contains("nothing else was written")),
+        "{error:?}"
+    );
+    let between = DISK_SIZE - MIB;
+    assert!(scene.bench.disk(0, between) == scene.before[..between]);
+    assert_eq!(std::fs::read_to_string(&scene.levers.trigger).unwrap(), "s\nu\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_staging_leaves_nothing_behind() {
     let Some(scene) = Scene::new(Shell::Dash).await else { return };
     let cancel = CancellationToken::new();

@@ -315,6 +315,11 @@ mod tests {
     }
 
     #[test]
+    fn the_script_knows_the_digest_of_an_empty_mib() {
+        assert!(OVERWRITE.contains(&format!("empty={}\n", Digest::of(&[0; HEAD as usize]))));
+    }
+
+    #[test]
     fn a_plan_has_a_line_for_each_range() {
         let extent = |offset, len| Extent { offset, len, sha256: Digest::of(b"x") };
         let text = plan(&[extent(1 << 20, 3 << 16)], &[extent(2 << 20, 512)]).unwrap();
