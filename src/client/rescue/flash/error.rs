@@ -81,9 +81,9 @@ pub enum Cause {
     /// The path leads to another disk than the one that was looked at.
     #[error("the disk is not the one that was checked (now {found:?}, before {expected:?})")]
     OtherDisk {
-        /// Number and sectors then.
+        /// Number, sectors and more then.
         expected: String,
-        /// Number and sectors now.
+        /// The same now.
         found: String,
     },
     /// The disk returned something else than what was written.
@@ -185,7 +185,9 @@ impl Cause {
             Self::WrongDigest { .. } => {
                 "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)"
             }
-            Self::OtherDisk { .. } => "name the disk by /dev/disk/by-id or /dev/oracleoci, and run again",
+            Self::OtherDisk { .. } => {
+                "the rescue host was rebooted or its disks were attached anew: name the disk by /dev/disk/by-id or /dev/oracleoci, and run again"
+            }
             Self::ReadBack { .. } => {
                 "the volume, or something that writes to it, is at fault: stop that, or use another volume"
             }
