@@ -144,6 +144,7 @@ impl FlashError {
         }
         hints.push(match self.phase {
             _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
+            Phase::Wipe => format!("it is not certain that {} does not boot: run again before it is rebooted", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
             _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again, it goes on from there", self.disk),
         });
