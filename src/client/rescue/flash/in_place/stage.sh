@@ -12,6 +12,12 @@ fail() {
     exit 1
 }
 
+# Another run may have started one since this one looked.
+pid=$(cat "$stage/pid" 2>/dev/null)
+if [ -n "$pid" ] && grep -q "$stage/run" "/proc/$pid/cmdline" 2>/dev/null; then
+    fail "another overwrite is at work (process $pid): run again to follow it"
+fi
+
 # What an earlier attempt left: who still reads its log must not keep the RAM, nor the place.
 rm -rf "$stage" 2>/dev/null
 grep -q " $stage " "$mountinfo" && umount -l "$stage" 2>/dev/null
