@@ -120,7 +120,9 @@ pub fn write(
     part_name.push(name);
     part_name.push(format!(".{}.part", std::process::id()));
     let part = Part(folder.join(part_name));
-    let file = File::create(&part.0).map_err(failed)?;
+    // Its name can be guessed: what another put there is neither followed nor written to.
+    let _ = fs::remove_file(&part.0);
+    let file = File::create_new(&part.0).map_err(failed)?;
     let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, file), hash: Sha256::new(), size: 0 };
     fill(&mut sink).and_then(|()| sink.flush()).map_err(failed)?;
     sink.file.get_ref().sync_all().map_err(failed)?;
@@ -275,6 +277,18 @@ mod tests {
         assert!(matches!(put(Path::new("/dev/null"), b"abc"), Err(FileError::NotAFile { .. })));
         assert!(matches!(look(folder.path()), Err(FileError::NotAFile { .. })));
         assert!(matches!(remove(folder.path(), ABC), Err(FileError::NotAFile { .. })));
+    }
+
+    #[test]
+    fn a_link_that_waits_at_the_name_of_the_part_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("image"), folder.path().join("other"));
+        put(&other, b"precious").unwrap();
+        let part = folder.path().join(format!(".image.{}.part", std::process::id()));
+        std::os::unix::fs::symlink(&other, part).unwrap();
+        put(&path, b"abc").unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"precious");
+        assert!(!path.is_symlink());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::rescue::probe::probe;
+use crate::client::rescue::probe::{Imds, probe};
 use crate::client::rescue::session::Session;
 use crate::client::rescue::{self};
 use crate::node::spec::{Flash, SshFlash};
@@ -49,11 +49,15 @@ pub async fn run(job: &Job, seen: &mut Observation) -> Step {
     Ok(seen.to_string())
 }
 
-/// Whether the shell is that of another machine. A rescue system may run from a second disk of the machine itself, so a root
+/// Whether the shell is that of another machine: the metadata service knows, where it answers and `instance_id` is set. A rescue system may run from a second disk of the machine itself, so a root
 /// on another disk is not enough: that machine then answers at the endpoint.
 async fn is_helper(job: &Job, flash: &SshFlash, session: &Session) -> Result<bool, Cause> {
     if flash.host == job.spec.endpoint.host {
         return Ok(false);
     }
-    Ok(probe(session, &flash.disk).await.map_err(Cause::Probe)?.is_helper())
+    let facts = probe(session, &flash.disk).await.map_err(Cause::Probe)?;
+    match (&facts.imds, &job.spec.instance_id) {
+        (Imds::Instance { id, .. }, Some(wanted)) => Ok(id != wanted),
+        _ => Ok(facts.is_helper()),
+    }
 }

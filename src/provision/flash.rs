@@ -118,9 +118,60 @@ fn tell(job: &Job) -> impl Fn(Progress) + Send + Sync {
     }
 }
 
+/// What is left behind by a flash that had to end, whether or not it had begun to write.
+pub fn hints(flash: &Flash, cause: &Cause) -> Vec<String> {
+    let (Cause::Stopped | Cause::TimedOut { .. }, Flash::Ssh(flash)) = (cause, flash) else { return Vec::new() };
+    let left = if flash.in_place {
+        format!(
+            "if {} is being overwritten by the system that runs from it, that goes on by itself and ends with a reboot",
+            flash.disk
+        )
+    } else {
+        format!(
+            "if {} was written to, it holds a part of the image and does not boot: apply again before it is rebooted",
+            flash.disk
+        )
+    };
+    let mut hints = vec![left];
+    if matches!(cause, Cause::TimedOut { .. }) {
+        hints.push("raise timeouts.create if it was only slow: what was written is kept".to_owned());
+    }
+    hints
+}
+
 fn flash_error(error: flash::FlashError) -> Cause {
     match error.cause {
         flash::Cause::Cancelled => Cause::Stopped,
         _ => Cause::Flash(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::spec::{HostKey, SshAuth};
+    use std::time::Duration;
+
+    #[test]
+    fn a_flash_that_had_to_end_says_what_it_left_behind() {
+        let flash = |in_place| {
+            Flash::Ssh(Box::new(SshFlash {
+                disk: "/dev/sda".into(),
+                in_place,
+                source: Source::Push,
+                zero: Zero::Partitions,
+                allow_root_disk: false,
+                host: "h".into(),
+                port: 22,
+                user: "root".into(),
+                auth: SshAuth::Agent,
+                host_key: HostKey::AcceptNew,
+            }))
+        };
+        assert!(hints(&flash(false), &Cause::Stopped)[0].contains("does not boot"));
+        assert!(hints(&flash(true), &Cause::Stopped)[0].contains("goes on by itself"));
+        let late = Cause::TimedOut { after: Duration::ZERO, last: String::new() };
+        assert!(hints(&flash(false), &late)[1].contains("timeouts.create"));
+        assert!(hints(&flash(false), &Cause::NoImageUrl).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -184,7 +185,8 @@ impl Journal {
 
 fn open(place: &Path) -> std::io::Result<File> {
     if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder)?;
+        // It may be the cache directory, in which lies what is flashed: whoever makes it, makes it for this user alone.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     if fs::metadata(place).is_ok_and(|found| found.len() > LARGEST) {
         fs::rename(place, place.with_extension("old"))?;
@@ -216,6 +218,15 @@ mod tests {
         assert_eq!(lines[2].progress.and_then(|progress| progress.percent()), Some(25));
         assert_eq!(lines[2].progress.and_then(|progress| progress.eta()), Some(6));
         assert_eq!((lines[3].phase.as_str(), lines[3].node.as_str()), ("flash", "cloudbox2"));
+    }
+
+    #[test]
+    fn the_folder_of_a_journal_is_for_its_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let cache = folder.path().join("cache");
+        Journal::open(Some(&cache.join("journal.jsonl")), "a");
+        assert_eq!(fs::metadata(cache).expect("it was made").permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

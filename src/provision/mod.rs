@@ -224,8 +224,10 @@ fn needs_activation(job: &Job, seen: &Observation) -> bool {
 fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<Failure> {
     let mut hints = cause.hints();
     hints.extend(observe::hints(phase, &cause, &job.spec));
-    if phase == Phase::Join {
-        hints.extend(join::hints(&cause));
+    match phase {
+        Phase::Flash => hints.extend(flash::hints(&job.spec.flash, &cause)),
+        Phase::Join => hints.extend(join::hints(&cause)),
+        _ => {}
     }
     hints.push(match &cause {
         Cause::Stopped => format!("apply again to go on in phase {phase}"),

@@ -274,7 +274,7 @@ pub fn hints(phase: Phase, cause: &Cause, spec: &NodeSpec) -> Vec<String> {
     }
     let port = spec.endpoint.talos_port;
     match phase {
-        Phase::Image | Phase::Flash => vec![
+        Phase::Image => vec![
             format!(
                 "check that endpoint is right and that the security list lets this computer reach SSH and port {port}"
             ),

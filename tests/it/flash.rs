@@ -150,6 +150,18 @@ async fn a_flaw_in_a_flashed_disk_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mending_a_disk_no_larger_than_the_image_leaves_its_backup_table() {
+    let Some(bench) = Bench::new(Shell::Dash, &image::garbage(RAW_SIZE)).await else { return };
+    let raw = image::raw(24);
+    bench.flash(source(&raw)).await.unwrap();
+    bench.flip(18 * MIB);
+    bench.flash(source(&raw)).await.unwrap();
+    assert!(bench.disk(0, META.end) == raw[..META.end]);
+    let backup = RAW_SIZE - 33 * 512;
+    assert!(bench.disk(backup, 33 * 512) == raw[backup..]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_flash_ends_an_old_one_of_the_same_disk() {
     for shell in [Shell::Dash, Shell::Bash, Shell::Busybox] {
         let Some(bench) = Bench::new(shell, &[]).await else { continue };

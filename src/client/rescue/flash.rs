@@ -194,6 +194,9 @@ impl Run<'_> {
         let mut decoding = Decoding::start(image, size);
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = self.image_size(&head)?;
+        if let Some(image) = decoding.known() {
+            self.check(image, image_size)?;
+        }
 
         let pull = self.options.pull.is_some();
         disk.look_for(&head, pull).await?;
@@ -230,7 +233,7 @@ impl Run<'_> {
         if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(needed) }
     }
 
-    /// Whether the whole image is the right one. Until here it was only hoped.
+    /// Whether the whole image is the right one: for one that is decoded meanwhile, that is only hoped until its end.
     fn check(&self, image: &Image, expected: u64) -> Result<(), Cause> {
         if image.raw_size != expected {
             return Err(Cause::WrongSize { expected, found: image.raw_size });

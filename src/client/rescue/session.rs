@@ -50,7 +50,7 @@ pub enum HostKeyPolicy {
     Pinned(Vec<String>),
     /// The text of a `known_hosts` file.
     KnownHosts(String),
-    /// Whatever is presented; the caller records [`Session::host_key`] and pins it from then on.
+    /// Whatever is presented; [`Session::reconnect`] insists on the same.
     AcceptNew,
 }
 

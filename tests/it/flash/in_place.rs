@@ -181,6 +181,27 @@ async fn swap_that_cannot_be_given_up_stops_it_before_the_first_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_attempt_that_gave_up_left_is_in_nobodys_way() {
+    let Some(mut scene) = Scene::new(Shell::Dash).await else { return };
+    if output("id", &["-u"]) != "0" {
+        return skip("mounting needs root");
+    }
+    let stage = scene.levers.stage.clone();
+    let _mounted = Mounted(stage.clone());
+    scene.levers.mount = "mount".to_owned();
+    scene.levers.swapoff = "false".to_owned();
+    let xz = image::xz(&image::raw(66));
+    scene.overwrite(&xz, &|_| ()).await.unwrap_err();
+    // As the `tail` that followed it: it ends at the next line only, which never comes.
+    let reader = std::fs::File::open(scene.path("stage/log")).unwrap();
+    let root = std::fs::read_to_string(scene.path("mountinfo")).unwrap();
+    scene.write("mountinfo", &format!("{root}22 21 0:50 / {stage} rw,relatime - tmpfs talosoci rw\n"));
+    scene.levers.swapoff = "true".to_owned();
+    assert!(scene.overwrite(&xz, &|_| ()).await.unwrap().seen_to_reboot);
+    drop(reader);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_that_was_not_written_right_is_written_again() {
     let Some(scene) = Scene::new(Shell::Dash).await else { return };
     scene.spoil(&format!("[ ! -e {0} ] && : >{0}", scene.path("spoiled").display()));
@@ -210,6 +231,23 @@ async fn a_disk_that_never_returns_what_was_written_does_not_boot_and_is_not_reb
         matches!(&refusal, Refusal::HalfOverwritten { said, .. } if said.contains("after 3 attempts")),
         "{refusal:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_whose_first_mib_cannot_be_emptied_gets_nothing_else() {
+    let Some(scene) = Scene::new(Shell::Dash).await else { return };
+    let disk = scene.bench.disk.display();
+    let refuses =
+        format!("#!/bin/sh\n{MAPS}case \"$*\" in *\"of={disk} \"*\"seek=0 \"*) exit 1 ;; esac\nexec /bin/dd \"$@\"\n");
+    scene.bench.sshd.shim("dd", &refuses);
+    let error = scene.overwrite(&image::xz(&image::raw(65)), &|_| ()).await.unwrap_err();
+    assert!(
+        matches!(&error.cause, Cause::InPlaceStuck(said) if said.contains("nothing else was written")),
+        "{error:?}"
+    );
+    let between = DISK_SIZE - MIB;
+    assert!(scene.bench.disk(0, between) == scene.before[..between]);
+    assert_eq!(std::fs::read_to_string(&scene.levers.trigger).unwrap(), "s\nu\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

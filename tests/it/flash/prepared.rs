@@ -89,3 +89,15 @@ async fn a_prepared_image_that_is_damaged_meanwhile_never_boots() {
     assert!(matches!(&error.cause, Cause::Source(error) if error.to_string().contains(".prepared")), "{error:?}");
     bench.assert_unbootable(&error);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prepared_image_without_a_sound_backup_table_is_refused_before_the_disk_is_touched() {
+    let old = image::garbage(DISK_SIZE);
+    let Some(bench) = Bench::new(Shell::Dash, &old).await else { return };
+    let mut raw = image::raw(25);
+    raw[RAW_SIZE - 512] ^= 1;
+    let prepared = Store::with(image::xz(&raw)).await.prepare().await.unwrap();
+    let error = bench.flash(ImageSource::prepared(prepared)).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Partitions(_)) && !error.disk_touched, "{error:?}");
+    assert!(bench.disk(0, DISK_SIZE) == old);
+}

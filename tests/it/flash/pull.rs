@@ -77,6 +77,22 @@ async fn a_pulled_image_is_on_the_disk_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flashed_disk_with_a_flaw_is_not_wiped_for_a_download_that_cannot_work() {
+    if !has_tools() {
+        return;
+    }
+    let xz = image::xz(&image::raw(41));
+    let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
+    bench.pull(&xz, &Server::start(&xz, Reply::All), Format::Xz, &|_| ()).await.unwrap();
+    bench.flip(12 * MIB + 5);
+    let before = bench.disk(0, DISK_SIZE);
+    let error = bench.pull(&xz, &Server::start(&xz, Reply::Missing), Format::Xz, &|_| ()).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Pull(_)) && !error.disk_touched, "{error:?}");
+    assert!(bench.disk(0, DISK_SIZE) == before);
+    bench.pull(&xz, &Server::start(&xz, Reply::All), Format::Xz, &|_| ()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn busybox_alone_is_enough_to_pull() {
     let raw = image::raw(32);
     let xz = image::xz(&raw);

@@ -16,6 +16,8 @@ pub(super) struct Disk<'a> {
     size: u64,
     /// Its first MiB is that of the image: an earlier flash was complete. It is wiped before the first write.
     complete: bool,
+    /// Up to here the disk was found to hold the image: it is not wiped any more.
+    kept: u64,
 }
 
 /// What an earlier flash had already brought to the disk.
@@ -34,7 +36,7 @@ impl<'a> Disk<'a> {
         size: u64,
         meter: &'a Meter<'a>,
     ) -> Result<Self, Cause> {
-        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false })
+        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false, kept: 0 })
     }
 
     /// Wipes the disk unless its first MiB is that of the image already; with `pull` only once the image comes.
@@ -68,6 +70,7 @@ impl<'a> Disk<'a> {
                     return Ok((kept, Some(event)));
                 }
                 kept = Kept { end: offset + len, bytes: kept.bytes + len };
+                self.kept = kept.end;
                 self.meter.add(len);
             }
             next = decoding.next().await?;
@@ -75,7 +78,7 @@ impl<'a> Disk<'a> {
         Ok((kept, None))
     }
 
-    /// Writes all data from `first` on.
+    /// Writes all data from `first` on. A disk that is complete but for a flaw is wiped only now, with `pull` once the image comes.
     pub(super) async fn write(
         &mut self,
         decoding: &mut Decoding,
@@ -83,6 +86,9 @@ impl<'a> Disk<'a> {
         pull: bool,
     ) -> Result<u64, Cause> {
         let Some(first) = first else { return Ok(0) };
+        if pull && self.complete {
+            self.remote.begin_pull().await?;
+        }
         self.before_writing().await?;
         self.meter.begin(Phase::Write, None);
         let mut sent = 0;
@@ -171,7 +177,7 @@ impl<'a> Disk<'a> {
     }
 
     fn tail(&self) -> Range<u64> {
-        self.size.saturating_sub(HEAD)..self.size
+        self.size.saturating_sub(HEAD).max(self.kept)..self.size
     }
 
     fn fits(&self, offset: u64, len: u64) -> Result<(), Cause> {

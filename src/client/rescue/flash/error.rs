@@ -81,9 +81,9 @@ pub enum Cause {
     /// The path leads to another disk than the one that was looked at.
     #[error("the disk is not the one that was checked (now {found:?}, before {expected:?})")]
     OtherDisk {
-        /// Number and sectors then.
+        /// Number, sectors and more then.
         expected: String,
-        /// Number and sectors now.
+        /// The same now.
         found: String,
     },
     /// The disk returned something else than what was written.
@@ -144,6 +144,7 @@ impl FlashError {
         }
         hints.push(match self.phase {
             _ if !self.disk_touched => format!("nothing was written to {}", self.disk),
+            Phase::Wipe => format!("it is not certain that {} does not boot: run again before it is rebooted", self.disk),
             Phase::Finish => format!("the image on {} is complete, but its first MiB may not be: run again before rebooting", self.disk),
             _ => format!("{} holds a part of the image and does not boot (its first MiB is zero): run again, it goes on from there", self.disk),
         });
@@ -185,7 +186,9 @@ impl Cause {
             Self::WrongDigest { .. } => {
                 "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)"
             }
-            Self::OtherDisk { .. } => "name the disk by /dev/disk/by-id or /dev/oracleoci, and run again",
+            Self::OtherDisk { .. } => {
+                "the rescue host was rebooted or its disks were attached anew: name the disk by /dev/disk/by-id or /dev/oracleoci, and run again"
+            }
             Self::ReadBack { .. } => {
                 "the volume, or something that writes to it, is at fault: stop that, or use another volume"
             }

@@ -1,6 +1,6 @@
 # talosoci flash 1
 # Takes commands on standard input, one a line, and answers each with one line, in order:
-#   i                      -> i NUMBER SECTORS        what the disk is
+#   i                      -> i NUMBER SECTORS ...    what the disk is; the rest is another after it was attached anew, or a reboot
 #   w BS AT N, then data   -> w BS AT N               writes N blocks of BS bytes at block AT
 #   z BS AT N              -> z BS AT N               writes zeros
 #   h BS AT N [BS AT N...] -> h SHA256                hashes the pieces, one after the other, as the disk returns them
@@ -98,7 +98,7 @@ dd if=/dev/null of="$disk" count=0 $out 2>/dev/null || out=conv=notrunc,fsync
 
 while read -r command rest; do
     case $command in
-    i) printf 'i %s %s\n' "$(cat "$sys/dev" 2>/dev/null)" "$(cat "$sys/size" 2>/dev/null)" ;;
+    i) printf 'i %s\n' "$(cat "$sys/dev" "$sys/size" "$sys/diskseq" /proc/sys/kernel/random/boot_id 2>/dev/null | tr '\n' ' ')" ;;
     w) put $rest && printf 'w %s\n' "$rest" ;;
     z) zero $rest && printf 'z %s\n' "$rest" ;;
     h) hash $rest ;;

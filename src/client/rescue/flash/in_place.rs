@@ -147,7 +147,10 @@ pub async fn overwrite(
             if prepared.is_err() {
                 place.clear().await;
             }
-            prepared?
+            let planned_bytes = prepared?;
+            // From here on it may have begun, even when no answer comes: nothing may be taken away from it.
+            place.start().await?;
+            planned_bytes
         };
         let seen_to_reboot = follow::follow(session, run.rights(), levers, &meter).await?;
         Ok(Overwrite { seen_to_reboot, planned_bytes, took: began.elapsed() })
@@ -167,10 +170,9 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Brings everything into RAM, and starts.
+    /// Brings everything into RAM.
     async fn prepare(&self, image: ImageSource) -> Result<u64, Cause> {
-        let run = self.run;
-        let size = run.facts.disk.size / SECTOR * SECTOR;
+        let (run, size) = (self.run, self.disk_size());
         let mut decoding = Decoding::start(image, size);
         let (head, first) = read_head(&mut decoding).await?;
         let image_size = run.image_size(&head)?;
@@ -197,7 +199,6 @@ impl Place<'_> {
         self.put("plan", &plan(&data, &zeros)?).await?;
         self.put("head", &plan(&[head], &[])?).await?;
         self.put("run", OVERWRITE).await?;
-        self.start(size).await?;
         Ok(data.iter().chain(&zeros).map(|extent| extent.len).sum::<u64>() + HEAD)
     }
 
@@ -220,7 +221,8 @@ impl Place<'_> {
         }
     }
 
-    async fn start(&self, size: u64) -> Result<(), Cause> {
+    async fn start(&self) -> Result<(), Cause> {
+        let size = self.disk_size();
         let end = cut(size.saturating_sub(HEAD)..size)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let script = format!("{} end={}\n{}", self.variables(), quote(&end), compact(START));
         self.say(&script, "started").await
@@ -252,6 +254,11 @@ impl Place<'_> {
         let _ = self.run.session.run_with(self.run.rights(), &script, CLEAR_DEADLINE).await;
     }
 
+    /// In whole sectors.
+    fn disk_size(&self) -> u64 {
+        self.run.facts.disk.size / SECTOR * SECTOR
+    }
+
     fn variables(&self) -> String {
         self.levers.variables(&self.run.facts.disk.device)
     }
@@ -277,7 +284,11 @@ fn plan(data: &[Extent], zeros: &[Extent]) -> Result<String, Cause> {
     Ok(text)
 }
 
-const CLEAR: &str = r#"grep -q " $stage " "$mountinfo" && umount -l "$stage"; rm -rf "$stage""#;
+/// A script that was started keeps what it needs, whoever asks, and however late the question arrives.
+const CLEAR: &str = r#"[ -e "$stage/log" ] && exit
+rm -rf "$stage"
+grep -q " $stage " "$mountinfo" && umount -l "$stage"
+rm -rf "$stage""#;
 const STAGE: &str = include_str!("in_place/stage.sh");
 const START: &str = include_str!("in_place/start.sh");
 const OVERWRITE: &str = include_str!("in_place/run.sh");
@@ -301,6 +312,11 @@ mod tests {
                 assert!(!script.contains(danger), "{danger}");
             }
         }
+    }
+
+    #[test]
+    fn the_script_knows_the_digest_of_an_empty_mib() {
+        assert!(OVERWRITE.contains(&format!("empty={}\n", Digest::of(&[0; HEAD as usize]))));
     }
 
     #[test]

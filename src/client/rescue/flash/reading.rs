@@ -37,6 +37,11 @@ impl Reading {
         Ok(Some(event))
     }
 
+    /// What is being read.
+    pub(super) fn whole(&self) -> &Image {
+        self.source.image()
+    }
+
     /// The image, when all of it was read.
     pub(super) fn image(&self) -> Option<Image> {
         self.stretches.is_empty().then(|| self.source.image().clone())

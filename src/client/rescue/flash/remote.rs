@@ -17,7 +17,8 @@ use crate::disk_image::{Digest, Extent};
 pub(super) struct Start {
     pub(super) rights: Rights,
     pub(super) script: String,
-    /// The answer that proves that the disk is the one that was checked; `None` takes any.
+    /// How the answer begins that proves that the disk is the one that was checked; `None` takes any. The first answer is what
+    /// all later ones must be: numbers and sizes alone may be those of another disk after a reboot.
     pub(super) identity: Option<String>,
     /// How long to try to get a broken connection back.
     pub(super) patience: Duration,
@@ -33,8 +34,9 @@ pub(super) struct Remote<'a> {
 }
 
 impl<'a> Remote<'a> {
-    pub(super) async fn start(session: &'a Session, start: Start) -> Result<Self, Cause> {
-        let wire = begin(session, &start).await?;
+    pub(super) async fn start(session: &'a Session, mut start: Start) -> Result<Self, Cause> {
+        let (wire, answer) = begin(session, &start).await?;
+        start.identity = start.identity.map(|_| answer);
         Ok(Self { session, replacement: None, start, wire })
     }
 
@@ -51,7 +53,7 @@ impl<'a> Remote<'a> {
     /// Makes sure that the disk is still the one that was checked.
     pub(super) async fn same_disk(&mut self) -> Result<(), Cause> {
         let answer = self.ask(&Command::Identify).await?;
-        identify(&self.start, answer)
+        identify(&self.start, &answer)
     }
 
     /// Makes a range zero.
@@ -117,7 +119,7 @@ impl<'a> Remote<'a> {
                 }
             };
             match begin(&fresh, &self.start).await {
-                Ok(wire) => {
+                Ok((wire, _)) => {
                     self.wire = wire;
                     self.replacement = Some(fresh);
                     return Ok(());
@@ -130,19 +132,21 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// Starts the script, and checks that it sees the right disk: after a reconnect the host may have rebooted.
-async fn begin(session: &Session, start: &Start) -> Result<Wire, Cause> {
+/// Starts the script, and checks that it sees the right disk: after a reconnect the host may have rebooted. Gives what it said.
+async fn begin(session: &Session, start: &Start) -> Result<(Wire, String), Cause> {
     let mut wire = Wire::start(session, start.rights, &start.script).await?;
     let answer = wire.ask(&Command::Identify).await?;
-    identify(start, answer)?;
-    Ok(wire)
+    identify(start, &answer)?;
+    Ok((wire, answer))
 }
 
-fn identify(start: &Start, answer: String) -> Result<(), Cause> {
-    match &start.identity {
-        Some(expected) if *expected != answer => Err(Cause::OtherDisk { expected: expected.clone(), found: answer }),
-        _ => Ok(()),
+fn identify(start: &Start, answer: &str) -> Result<(), Cause> {
+    let Some(expected) = &start.identity else { return Ok(()) };
+    let rest = answer.strip_prefix(expected.as_str());
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return Ok(());
     }
+    Err(Cause::OtherDisk { expected: expected.clone(), found: answer.to_owned() })
 }
 
 /// Between two attempts to get a connection back.
@@ -150,3 +154,23 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// For one attempt.
 const CONNECT: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_known_by_what_was_checked_and_then_by_all_it_said_first() {
+        let is = |expected: &str, answer: &str| {
+            let identity = Some(expected.to_owned());
+            let start = Start { rights: Rights::Root, script: String::new(), identity, patience: Duration::ZERO };
+            identify(&start, answer).is_ok()
+        };
+        let (checked, first) = ("i 8:0 100", "i 8:0 100 9 2f0e ");
+        assert!(is(checked, first) && is(first, first) && is(checked, checked));
+        for other in ["i 8:0 1000 9 2f0e ", "i 8:16 100 9 2f0e ", "i 8:0 100 10 2f0e ", "i 8:0 100 9 77aa ", "i "] {
+            assert!(!is(first, other), "{other}");
+        }
+        assert!(!is(checked, "i 8:0 1000 9 2f0e "));
+    }
+}

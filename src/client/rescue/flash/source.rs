@@ -72,6 +72,14 @@ impl Decoding {
         }
     }
 
+    /// What the image is, where that is known before its end.
+    pub(super) fn known(&self) -> Option<&Image> {
+        match self {
+            Self::Stream(_) => None,
+            Self::Prepared(reading) => Some(reading.whole()),
+        }
+    }
+
     /// What the image was, once [`Decoding::next`] has returned `None`.
     pub(super) fn image(&mut self) -> Option<Image> {
         match self {

@@ -112,10 +112,7 @@ impl Wire {
                 take(room, &job).await;
                 sending.send(job).await?;
             }
-            while let Some(job) = jobs.next().await? {
-                // First of all: this future may be dropped at any of its waits, and the job must be done all the same.
-                lock(open).push_back(job.clone());
-                take(room, &job).await;
+            while let Some(job) = admit(room, open, jobs).await? {
                 sending.send(job).await?;
             }
             Ok(())
@@ -239,6 +236,14 @@ impl Sending<'_> {
     }
 }
 
+/// The next job, when there is room for it. It is in `open` while it waits: the connection may break meanwhile.
+async fn admit(room: &Semaphore, open: &Mutex<VecDeque<Job>>, jobs: &mut impl Jobs) -> Result<Option<Job>, Cause> {
+    let Some(job) = jobs.next().await? else { return Ok(None) };
+    lock(open).push_back(job.clone());
+    take(room, &job).await;
+    Ok(Some(job))
+}
+
 /// Waits until so much was confirmed that another job may be under way.
 async fn take(room: &Semaphore, job: &Job) {
     // It is never closed.
@@ -339,7 +344,7 @@ pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
     text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
 }
 
-/// Unconfirmed bytes at once: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
+/// Unconfirmed bytes at once, beside one job that waits for room: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
 const IN_FLIGHT: u32 = 3 << 20;
 
 /// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
@@ -350,6 +355,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn piece(size: u64, at: u64, count: u64) -> Piece {
@@ -381,6 +388,14 @@ mod tests {
         for wrong in ["w 65536 17 2", "z 65536 16 2", "", "w 65536 16 2 3"] {
             assert!(check(&write, wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_job_that_waits_for_room_is_not_lost_with_its_connection() {
+        let (full, open) = (Semaphore::new(0), Mutex::default());
+        let mut jobs = vec![Job::Write(0, Bytes::from_static(b"x"))].into_iter();
+        assert!(admit(&full, &open, &mut jobs).now_or_never().is_none());
+        assert_eq!(lock(&open).len(), 1);
     }
 
     #[test]

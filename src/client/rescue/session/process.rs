@@ -174,12 +174,6 @@ impl Lines {
         }
     }
 
-    /// How the script ended and the end of its standard error, once it has.
-    pub async fn ending(&mut self) -> (Ending, String) {
-        let End { ending, stderr } = self.end().await;
-        (ending, stderr)
-    }
-
     /// Reads to the end.
     pub(super) async fn collect(mut self) -> Result<Output, SessionError> {
         let mut stdout = std::mem::take(&mut self.partial);

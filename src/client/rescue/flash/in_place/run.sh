@@ -157,10 +157,14 @@ verify_all() {
     done <"$2"
 }
 
-# From here on there is no way back.
+# From here on there is no way back. A disk that does not take this boots what it held, so it gets nothing else.
+empty=30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58
 echo wipe
 put z 1048576 0 1
 put z $end
+sync
+{ same "$disk" "$in" "$empty" 1048576 0 1 && same "$disk" "$in" "$empty" $end; } ||
+    stuck 'the first and the last MiB could not be made empty; nothing else was written'
 attempt=1 list=$stage/plan
 while :; do
     write_all "$list"

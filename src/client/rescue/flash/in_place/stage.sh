@@ -12,7 +12,15 @@ fail() {
     exit 1
 }
 
-grep -q " $stage " "$mountinfo" && umount "$stage" 2>/dev/null
+# Another run may have started one since this one looked.
+pid=$(cat "$stage/pid" 2>/dev/null)
+if [ -n "$pid" ] && grep -q "$stage/run" "/proc/$pid/cmdline" 2>/dev/null; then
+    fail "another overwrite is at work (process $pid): run again to follow it"
+fi
+
+# What an earlier attempt left: who still reads its log must not keep the RAM, nor the place.
+rm -rf "$stage" 2>/dev/null
+grep -q " $stage " "$mountinfo" && umount -l "$stage" 2>/dev/null
 rm -rf "$stage"
 mkdir -m 700 "$stage" || fail "$stage cannot be made"
 said=$($mount -t tmpfs -o "size=$size,mode=700" talosoci "$stage" 2>&1) || fail "mounting a tmpfs of $size bytes: $said"
