@@ -1,7 +1,6 @@
 //! The attributes as they were written, before anything is judged.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
@@ -52,8 +51,8 @@ pub struct Draft {
     pub force: Given<bool>,
     /// What must hold before create is done.
     pub join: JoinDraft,
-    /// Limit for the whole create.
-    pub create_timeout: Option<Duration>,
+    /// Limits for whole runs.
+    pub timeouts: TimeoutsDraft,
     /// Image Factory that an image comes from when only its version and schematic are known.
     pub image_factory: Option<Url>,
 }
@@ -81,9 +80,9 @@ pub struct ImageDraft {
 /// The `flash` object.
 #[derive(Clone, Debug, Default)]
 pub struct FlashDraft {
-    /// `ssh` or `none`.
+    /// `ssh`, `in_place` or `none`.
     pub method: Given<String>,
-    /// `push`.
+    /// `push` or `pull`.
     pub source: Given<String>,
     /// `partitions`, `needed` or `all`.
     pub zero: Given<String>,
@@ -141,4 +140,15 @@ pub struct JoinDraft {
     pub extensions: Given<bool>,
     /// Limit for the join phase, as a duration such as `15m`.
     pub timeout: Given<String>,
+}
+
+/// The `timeouts` object: durations such as `30m`.
+#[derive(Clone, Debug, Default)]
+pub struct TimeoutsDraft {
+    /// Limit for a create.
+    pub create: Given<String>,
+    /// Limit for an update.
+    pub update: Given<String>,
+    /// Limit for a destroy.
+    pub delete: Given<String>,
 }

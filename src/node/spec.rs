@@ -264,6 +264,10 @@ pub struct Parsed {
     pub kubeconfig: Given<Secret<String>>,
     /// How a later change of the configuration is applied.
     pub apply_mode: ApplyMode,
+    /// Limit for an update, where the user set one.
+    pub update_timeout: Option<Duration>,
+    /// Limit for a destroy, where the user set one.
+    pub delete_timeout: Option<Duration>,
     drain: bool,
     join: JoinParts,
     force: bool,
@@ -312,6 +316,9 @@ impl Parsed {
             );
         }
         let apply_mode = choice(&draft.apply_mode, "apply_mode", APPLY_MODES, &mut findings);
+        let create_timeout = duration(&draft.timeouts.create, "timeouts.create", &mut findings);
+        let update_timeout = duration(&draft.timeouts.update, "timeouts.update", &mut findings);
+        let delete_timeout = duration(&draft.timeouts.delete, "timeouts.delete", &mut findings);
         Self {
             findings,
             hostname,
@@ -327,7 +334,9 @@ impl Parsed {
             drain: draft.drain.value().copied().unwrap_or(true),
             join,
             force: draft.force.value().copied().unwrap_or(false),
-            create_timeout: draft.create_timeout,
+            create_timeout,
+            update_timeout,
+            delete_timeout,
             instance_id: draft.instance_id.clone(),
         }
     }

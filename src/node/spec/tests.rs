@@ -126,6 +126,9 @@ fn each_mistake_is_named_by_its_rule() {
         ("client-other-cluster", |d| d.client = Given::Value(foreign())),
         ("kubeconfig-missing", |d| d.join.kubernetes = Given::Value(true)),
         ("duration-syntax", |d| d.join.timeout = text("soon")),
+        ("duration-syntax", |d| d.timeouts.create = text("30 minutes")),
+        ("duration-syntax", |d| d.timeouts.update = text("half an hour")),
+        ("duration-syntax", |d| d.timeouts.delete = text("15")),
     ];
     for (rule, break_it) in cases {
         let mut broken = draft();

@@ -143,7 +143,7 @@ impl Resource for NodeResource {
             machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
             node_name: request.prior.get("node_name").as_str().map(str::to_owned),
         };
-        let limit = model::timeout(&request.config, "update").unwrap_or(update::DEFAULT_TIMEOUT);
+        let limit = parsed.update_timeout.unwrap_or(update::DEFAULT_TIMEOUT);
         let job = job.on_known(known, limit);
         match update::run(&job).await {
             Ok(facts) => {
@@ -177,7 +177,7 @@ impl Resource for NodeResource {
         let Some(endpoint) = parsed.endpoint.value() else {
             return Outcome::gone();
         };
-        let timeout = model::timeout(&state, "delete").unwrap_or(destroy::DEFAULT_TIMEOUT);
+        let timeout = parsed.delete_timeout.unwrap_or(destroy::DEFAULT_TIMEOUT);
         let place = journal_place(&current(&self.settings).cache_dir);
         let name = state.get("hostname").as_str().or(state.get("node_name").as_str()).unwrap_or_default();
         let limits = Departure::limits(timeout, ctx.stop.clone(), place.as_deref(), name);
