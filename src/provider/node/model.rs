@@ -190,6 +190,7 @@ pub fn settled(mut state: Value) -> Value {
         "extensions",
         "platform",
         "addresses",
+        "machine_uuid",
     ];
     for attribute in open {
         if state.get(attribute).is_unknown() {

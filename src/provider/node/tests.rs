@@ -152,6 +152,33 @@ fn a_variable_given_outright_wins_and_is_judged() {
     assert_eq!(rules(&parsed(&config)), [("tailscale-auth-key-shape", Severity::Error)]);
 }
 
+/// Some firmware has no UUID, some images no schematic: what the node does not tell is null, and never a defect of ours.
+#[test]
+fn a_node_that_tells_little_leaves_nothing_unknown() {
+    let computed = schema::schema().attributes.into_iter().filter(|attribute| attribute.computed);
+    let mut state = Value::object(computed.map(|attribute| (attribute.name, Value::Unknown)));
+    let facts = crate::provision::facts::Facts {
+        talos_version: "v1.12.2".into(),
+        schematic_id: None,
+        schematic_yaml: None,
+        extensions: Vec::new(),
+        platform: None,
+        machine_uuid: None,
+        node_name: "cloudbox2".into(),
+        addresses: Vec::new(),
+        instance_id: None,
+        architecture: "arm64".into(),
+        cordoned_by_us: false,
+    };
+    for known in ["id", "phase", "hostname"] {
+        state.set(known, "told by the plan");
+    }
+    model::store(&mut state, &facts);
+    let state = model::settled(state);
+    let open: Vec<_> = state.as_map().unwrap().iter().filter(|(_, value)| value.is_unknown()).collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
 #[tokio::test]
 async fn the_ephemeral_resource_renders_the_same_configuration() {
     let folder = folder();
