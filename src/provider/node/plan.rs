@@ -159,6 +159,17 @@ fn promise(state: &mut Value, parsed: &Parsed) {
     }
 }
 
+/// Files can change between a plan and its apply. What was not looked at is not applied: the state would hold the hash of the
+/// planned configuration, and the node another one.
+pub fn changed_since(planned: &Value, parsed: &Parsed) -> Option<Diagnostic> {
+    let (promised, found) = (planned.get("config_hash").as_str()?, &parsed.worker.value()?.hash);
+    (promised != found).then(|| {
+        let detail = "The machine configuration is not the one that was planned: its files, or values that are never stored, \
+                      changed since. Nothing was done.\n\nhint: plan again, and apply that.";
+        Diagnostic::error("Configuration Changed Since the Plan", detail)
+    })
+}
+
 /// What could not be promised at plan, now that it is known.
 pub fn keep(state: &mut Value, parsed: &Parsed) {
     let mut kept = state.clone();

@@ -152,6 +152,22 @@ fn a_variable_given_outright_wins_and_is_judged() {
     assert_eq!(rules(&parsed(&config)), [("tailscale-auth-key-shape", Severity::Error)]);
 }
 
+#[test]
+fn files_that_changed_since_the_plan_are_not_applied() {
+    let folder = folder();
+    let config = node(talconfig(folder.path()));
+    let hash = parsed(&config).worker.into_value().unwrap().hash;
+    let planned = Value::object([("config_hash", hash.into())]);
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_none());
+    write(&folder, "talconfig.yaml", &format!("# a comment\n{TALCONFIG}"));
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_none(), "the same content in other clothes");
+    assert!(TALCONFIG.contains("--accept-routes"));
+    write(&folder, "talconfig.yaml", &TALCONFIG.replace("--accept-routes", "--accept-routes --ssh"));
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_some());
+    let open = Value::object([("config_hash", Value::Unknown)]);
+    assert!(plan::changed_since(&open, &parsed(&config)).is_none(), "nothing was promised");
+}
+
 /// Some firmware has no UUID, some images no schematic: what the node does not tell is null, and never a defect of ours.
 #[test]
 fn a_node_that_tells_little_leaves_nothing_unknown() {
