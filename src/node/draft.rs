@@ -42,7 +42,9 @@ pub struct Draft {
     /// The cluster's part of the configuration, as attributes.
     pub cluster: Given<ClusterDraft>,
     /// Patches laid over the configuration, in order.
-    pub config_patches: Given<Vec<Given<Secret<String>>>>,
+    pub config_patches: Patches,
+    /// Patches laid over these; never stored.
+    pub config_patches_wo: Patches,
     /// Client credentials of the real cluster.
     pub client: Given<ClientDraft>,
     /// Kubeconfig of the real cluster.
@@ -55,6 +57,16 @@ pub struct Draft {
     pub timeouts: TimeoutsDraft,
     /// Image Factory that an image comes from when only its version and schematic are known.
     pub image_factory: Option<Url>,
+}
+
+/// A list of patches.
+pub type Patches = Given<Vec<Given<Secret<String>>>>;
+
+impl Draft {
+    /// All patches in the order in which they are laid, each list with its attribute.
+    pub fn patches(&self) -> [(&'static str, &Patches); 2] {
+        [("config_patches", &self.config_patches), ("config_patches_wo", &self.config_patches_wo)]
+    }
 }
 
 /// A node of a talconfig.yaml, or why nothing comes of it. The files are read before the judgement, which does no I/O.

@@ -293,7 +293,7 @@ impl Parsed {
         let image = target::image(&image::completed(draft, &opened.defaults, &flash), &flash, &mut findings)
             .map(|image| image::registering(image, draft, &opened.defaults));
         let activation = choice(&draft.activation, "activation", ACTIVATIONS, &mut findings);
-        let (worker, known) = Worker::render(&opened, &draft.config_patches, &hostname, &mut findings);
+        let (worker, known) = Worker::render(&opened, draft.patches(), &hostname, &mut findings);
         let credentials = access::credentials(&draft.client, &opened.defaults.authority, now, &mut findings);
         access::same_cluster(&credentials, &worker, &mut findings);
         if let Some(config) = &known {

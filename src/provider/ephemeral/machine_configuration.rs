@@ -86,7 +86,7 @@ fn render(config: &Value) -> (Given<Worker>, Findings) {
     let mut findings = Findings::default();
     let opened = door::open(&draft, &mut findings);
     let hostname = given::string(config.get("hostname")).or(opened.defaults.hostname.clone());
-    let (worker, _) = Worker::render(&opened, &draft.config_patches, &hostname, &mut findings);
+    let (worker, _) = Worker::render(&opened, draft.patches(), &hostname, &mut findings);
     if draft.image.is_absent() && opened.place.at("machine") == "machine" && !draft.machine.is_absent() {
         findings.error(
             "talos-version-missing",

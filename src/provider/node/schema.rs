@@ -180,7 +180,7 @@ fn configuration() -> Vec<Attribute> {
             ),
     ];
     attributes.extend(door::schema::attributes());
-    attributes.push(door::schema::config_patches());
+    attributes.extend([door::schema::config_patches(), door::schema::config_patches_wo()]);
     attributes
 }
 
