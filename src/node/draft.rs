@@ -49,7 +49,7 @@ pub struct Draft {
     pub client: Given<ClientDraft>,
     /// Kubeconfig of the real cluster.
     pub kubeconfig: Given<Secret<String>>,
-    /// Touch a machine that belongs to another cluster.
+    /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: Given<bool>,
     /// What must hold before create is done.
     pub join: JoinDraft,

@@ -233,7 +233,7 @@ pub struct NodeSpec {
     pub apply_mode: ApplyMode,
     /// Whether pods leave the node before it reboots.
     pub drain: bool,
-    /// Touch a machine that belongs to another cluster.
+    /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: bool,
     /// Limit for the whole create.
     pub create_timeout: Duration,

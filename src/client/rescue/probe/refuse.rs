@@ -255,9 +255,7 @@ impl Refusal {
             Self::HalfOverwritten { .. } => {
                 "do not reboot it, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
             }
-            Self::SecureBoot => {
-                "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image"
-            }
+            Self::SecureBoot => "launch the instance anew without Secure Boot, which can only be chosen at launch",
             Self::UserData(_) => {
                 "user_data can only be set at launch: create the instance without user_data (or with the Talos machine configuration as user_data), then flash"
             }
