@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::client::rescue;
 use crate::client::rescue::probe::probe;
 use crate::client::rescue::session::Session;
-use crate::client::rescue::{self};
 use crate::node::spec::{Flash, SshFlash};
 use crate::provision::error::Cause;
 use crate::provision::observe::{HANDSHAKE, Observation, talos, target};
@@ -55,5 +55,6 @@ async fn is_helper(job: &Job, flash: &SshFlash, session: &Session) -> Result<boo
     if flash.host == job.spec.endpoint.host {
         return Ok(false);
     }
-    Ok(probe(session, &flash.disk).await.map_err(Cause::Probe)?.is_helper())
+    let facts = probe(session, &flash.disk).await.map_err(Cause::Probe)?;
+    Ok(facts.is_of_another(job.spec.instance_id.as_deref()))
 }

@@ -370,8 +370,6 @@ pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal
     let mut found = Vec::new();
     let proven_other =
         matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
-    let proven_same =
-        matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id == wanted);
     let image = match requirements.architecture {
         Architecture::Arm64 => "aarch64",
         Architecture::Amd64 => "x86_64",
@@ -379,7 +377,7 @@ pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal
     if facts.architecture != image && !proven_other && !requirements.file {
         found.push(Refusal::WrongArchitecture { machine: facts.architecture.clone(), image });
     }
-    if proven_other || (facts.is_helper() && !proven_same) {
+    if facts.is_of_another(requirements.instance_id.as_deref()) {
         return found;
     }
     if facts.secure_boot == Some(true) && !requirements.secure_boot && !requirements.file {
