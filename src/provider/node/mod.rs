@@ -77,6 +77,7 @@ impl Resource for NodeResource {
         let remembered = Remembered::read(&request.private);
         let update = plan::Update {
             prior: &request.prior,
+            config: &request.config,
             before: &before,
             changed: request.proposed_on_change.clone(),
             parsed: &parsed,

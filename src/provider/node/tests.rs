@@ -152,6 +152,34 @@ fn a_variable_given_outright_wins_and_is_judged() {
     assert_eq!(rules(&parsed(&config)), [("tailscale-auth-key-shape", Severity::Error)]);
 }
 
+/// The usual way: `instance_id` and `endpoint` come from an instance that Terraform is about to make anew.
+#[test]
+fn an_instance_that_is_made_anew_is_another_machine_before_its_id_is_known() {
+    let folder = folder();
+    let config = node(talconfig(folder.path())).with("instance_id", "ocid1.instance.oc1.iad.abc");
+    let before = parsed(&config);
+    let prior = plan::create(config.clone().with("hostname", "cloudbox2"), &before);
+    let planned = |config: &Value| {
+        let mut changed = prior.clone();
+        for computed in ["phase", "steps", "config_hash", "image_hash", "config_changes", "talos_version", "node_name"]
+        {
+            changed.set(computed, Value::Unknown);
+        }
+        for written in ["instance_id", "endpoint"] {
+            changed.set(written, config.get(written).clone());
+        }
+        let parsed = parsed(config);
+        plan::Update { prior: &prior, config, before: &before, changed, parsed: &parsed, remembered: None }.plan()
+    };
+    let open = planned(&config.clone().with("instance_id", Value::Unknown).with("endpoint", Value::Unknown));
+    assert!(open.get("instance_id").is_unknown() && open.get("endpoint").is_unknown(), "{open:?}");
+    assert_eq!(plan::replaces(&prior, &open, false).len(), 1);
+    // An address that turns out to be the old one leaves all as it was, and nothing that was promised is broken.
+    let open = planned(&config.clone().with("endpoint", Value::Unknown));
+    assert!(open.get("steps").is_unknown() && plan::replaces(&prior, &open, false).is_empty(), "{open:?}");
+    assert_eq!(planned(&config), prior);
+}
+
 #[test]
 fn files_that_changed_since_the_plan_are_not_applied() {
     let folder = folder();
