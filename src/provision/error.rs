@@ -184,13 +184,6 @@ pub struct Failure {
     pub diagnosis: Vec<Diagnosis>,
 }
 
-impl Failure {
-    /// Whether the run was stopped on request.
-    pub fn was_stopped(&self) -> bool {
-        matches!(self.cause, Cause::Stopped)
-    }
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "phase {} of {}", self.phase, self.endpoint)
