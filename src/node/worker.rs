@@ -23,11 +23,6 @@ impl Worker {
         Secret::new(self.config.to_yaml())
     }
 
-    /// Names that the node's API certificate will carry besides its own addresses.
-    pub fn cert_sans(&self) -> Vec<String> {
-        self.config.cert_sans()
-    }
-
     /// Lays `patches` over what came through the door, sets `hostname` where that leaves it open, and judges the
     /// result. The second part is the configuration as far as it is known, for the rules that look at it.
     pub fn render(
