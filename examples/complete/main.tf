@@ -1,7 +1,9 @@
-# The guide as one configuration: an instance in Oracle Cloud and the Talos worker it becomes.
+# The guide as one configuration: an instance in Oracle Cloud and the Talos worker it becomes. The Ubuntu that the instance is
+# launched with is overwritten below its own feet.
 #
-# Boot the instance once from a helper's rescue system (its own boot volume must be free), then apply. The instance must
-# not carry cloud-init user_data: Talos would read it as its configuration and never reach maintenance mode.
+# Apply the instance alone first (-target=oci_core_instance.cloudbox2), take its host key from its serial console, then apply
+# all. The instance must not carry cloud-init user_data: Talos would read it as its configuration and never reach maintenance
+# mode.
 
 terraform {
   required_version = ">= 1.11"
@@ -59,7 +61,8 @@ resource "talosoci_node" "cloudbox2" {
   image       = talosoci_image.worker
 
   flash = {
-    disk = "/dev/sda"
+    method = "in_place"
+    disk   = "/dev/sda"
     ssh = {
       user           = "ubuntu"
       private_key_wo = var.ssh_private_key

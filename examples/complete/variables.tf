@@ -25,6 +25,6 @@ variable "ssh_private_key" {
 }
 
 variable "ssh_host_key" {
-  description = "Host key of the rescue system, such as ssh-ed25519 AAAA…"
+  description = "Host key of the instance, such as ssh-ed25519 AAAA…"
   type        = string
 }

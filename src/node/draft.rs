@@ -1,7 +1,6 @@
 //! The attributes as they were written, before anything is judged.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use url::Url;
 
@@ -43,19 +42,31 @@ pub struct Draft {
     /// The cluster's part of the configuration, as attributes.
     pub cluster: Given<ClusterDraft>,
     /// Patches laid over the configuration, in order.
-    pub config_patches: Given<Vec<Given<Secret<String>>>>,
+    pub config_patches: Patches,
+    /// Patches laid over these; never stored.
+    pub config_patches_wo: Patches,
     /// Client credentials of the real cluster.
     pub client: Given<ClientDraft>,
     /// Kubeconfig of the real cluster.
     pub kubeconfig: Given<Secret<String>>,
-    /// Touch a machine that belongs to another cluster.
+    /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: Given<bool>,
     /// What must hold before create is done.
     pub join: JoinDraft,
-    /// Limit for the whole create.
-    pub create_timeout: Option<Duration>,
+    /// Limits for whole runs.
+    pub timeouts: TimeoutsDraft,
     /// Image Factory that an image comes from when only its version and schematic are known.
     pub image_factory: Option<Url>,
+}
+
+/// A list of patches.
+pub type Patches = Given<Vec<Given<Secret<String>>>>;
+
+impl Draft {
+    /// All patches in the order in which they are laid, each list with its attribute.
+    pub fn patches(&self) -> [(&'static str, &Patches); 2] {
+        [("config_patches", &self.config_patches), ("config_patches_wo", &self.config_patches_wo)]
+    }
 }
 
 /// A node of a talconfig.yaml, or why nothing comes of it. The files are read before the judgement, which does no I/O.
@@ -81,9 +92,9 @@ pub struct ImageDraft {
 /// The `flash` object.
 #[derive(Clone, Debug, Default)]
 pub struct FlashDraft {
-    /// `ssh` or `none`.
+    /// `ssh`, `in_place` or `none`.
     pub method: Given<String>,
-    /// `push`.
+    /// `push` or `pull`.
     pub source: Given<String>,
     /// `partitions`, `needed` or `all`.
     pub zero: Given<String>,
@@ -141,4 +152,15 @@ pub struct JoinDraft {
     pub extensions: Given<bool>,
     /// Limit for the join phase, as a duration such as `15m`.
     pub timeout: Given<String>,
+}
+
+/// The `timeouts` object: durations such as `30m`.
+#[derive(Clone, Debug, Default)]
+pub struct TimeoutsDraft {
+    /// Limit for a create.
+    pub create: Given<String>,
+    /// Limit for an update.
+    pub update: Given<String>,
+    /// Limit for a destroy.
+    pub delete: Given<String>,
 }

@@ -233,7 +233,7 @@ pub struct NodeSpec {
     pub apply_mode: ApplyMode,
     /// Whether pods leave the node before it reboots.
     pub drain: bool,
-    /// Touch a machine that belongs to another cluster.
+    /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: bool,
     /// Limit for the whole create.
     pub create_timeout: Duration,
@@ -264,6 +264,10 @@ pub struct Parsed {
     pub kubeconfig: Given<Secret<String>>,
     /// How a later change of the configuration is applied.
     pub apply_mode: ApplyMode,
+    /// Limit for an update, where the user set one.
+    pub update_timeout: Option<Duration>,
+    /// Limit for a destroy, where the user set one.
+    pub delete_timeout: Option<Duration>,
     drain: bool,
     join: JoinParts,
     force: bool,
@@ -290,7 +294,7 @@ impl Parsed {
             .map(|image| image::registering(image, draft, &opened.defaults));
         let activation = choice(&draft.activation, "activation", ACTIVATIONS, &mut findings);
         let version = image.value().map(|image| &image.talos_version);
-        let (worker, known) = Worker::render(&opened, &draft.config_patches, &hostname, version, &mut findings);
+        let (worker, known) = Worker::render(&opened, draft.patches(), &hostname, version, &mut findings);
         let credentials = access::credentials(&draft.client, &opened.defaults.authority, now, &mut findings);
         access::same_cluster(&credentials, &worker, &mut findings);
         if let Some(config) = &known {
@@ -313,6 +317,9 @@ impl Parsed {
             );
         }
         let apply_mode = choice(&draft.apply_mode, "apply_mode", APPLY_MODES, &mut findings);
+        let create_timeout = duration(&draft.timeouts.create, "timeouts.create", &mut findings);
+        let update_timeout = duration(&draft.timeouts.update, "timeouts.update", &mut findings);
+        let delete_timeout = duration(&draft.timeouts.delete, "timeouts.delete", &mut findings);
         Self {
             findings,
             hostname,
@@ -328,7 +335,9 @@ impl Parsed {
             drain: draft.drain.value().copied().unwrap_or(true),
             join,
             force: draft.force.value().copied().unwrap_or(false),
-            create_timeout: draft.create_timeout,
+            create_timeout,
+            update_timeout,
+            delete_timeout,
             instance_id: draft.instance_id.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! The worker configuration after its patches, with its hash.
 
 use crate::node::door::Opened;
+use crate::node::draft::Patches;
 use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::talos::machine_config::{HashOptions, MachineConfig, MachineType, Mode, Severity};
@@ -23,17 +24,12 @@ impl Worker {
         Secret::new(self.config.to_yaml())
     }
 
-    /// Names that the node's API certificate will carry besides its own addresses.
-    pub fn cert_sans(&self) -> Vec<String> {
-        self.config.cert_sans()
-    }
-
     /// Lays `patches` over what came through the door, sets `hostname` where that leaves it open, and judges the
     /// result by the rules of `version`, where that is known. The second part is the configuration as far as it is
     /// known, for the rules that look at it.
     pub fn render(
         opened: &Opened,
-        patches: &Given<Vec<Given<Secret<String>>>>,
+        patches: [(&'static str, &Patches); 2],
         hostname: &Given<String>,
         version: Option<&TalosVersion>,
         findings: &mut Findings,
@@ -43,16 +39,20 @@ impl Worker {
             Given::Unknown => return (Given::Unknown, None),
             Given::Absent => return (Given::Absent, None),
         };
-        let none = Vec::new();
-        let patches = match patches {
-            Given::Unknown => return (Given::Unknown, None),
-            Given::Absent => &none,
-            Given::Value(patches) => patches,
-        };
-        if patches.iter().any(Given::is_unknown) {
-            return (Given::Unknown, None);
+        let mut known = Vec::new();
+        for (attribute, patches) in patches {
+            match patches {
+                Given::Unknown => return (Given::Unknown, None),
+                Given::Absent => {}
+                Given::Value(patches) if patches.iter().any(Given::is_unknown) => return (Given::Unknown, None),
+                Given::Value(patches) => {
+                    let patches = patches.iter().enumerate();
+                    known
+                        .extend(patches.filter_map(|(at, patch)| Some((format!("{attribute}[{at}]"), patch.value()?))));
+                }
+            }
         }
-        let Some(mut config) = lay_patches(base, patches, findings) else {
+        let Some(mut config) = lay_patches(base, known, findings) else {
             return (Given::Absent, None);
         };
         let attribute = opened.place.whole();
@@ -79,12 +79,10 @@ impl Worker {
 
 fn lay_patches(
     mut config: MachineConfig,
-    patches: &[Given<Secret<String>>],
+    patches: Vec<(String, &Secret<String>)>,
     findings: &mut Findings,
 ) -> Option<MachineConfig> {
-    for (index, patch) in patches.iter().enumerate() {
-        let Some(patch) = patch.value() else { continue };
-        let attribute = format!("config_patches[{index}]");
+    for (attribute, patch) in patches {
         match config.patch(&[patch.expose()]) {
             Ok(patched) => {
                 for warning in patched.warnings {

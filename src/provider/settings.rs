@@ -55,12 +55,12 @@ impl Settings {
     /// Reads the block and, for what it leaves out, the environment.
     pub fn read(config: &Value) -> (Self, Diagnostics) {
         let mut diagnostics = Diagnostics::new();
-        let talosconfig = given::secret(config.get("talosconfig")).or(from_environment(
-            "TALOSCONFIG",
-            "talosconfig",
-            &mut diagnostics,
-        ));
         let object = client_object(config.get("client_configuration"));
+        // The environment is only asked for what the block leaves out: a stale variable is then nobody's trouble.
+        let talosconfig = match given::secret(config.get("talosconfig")) {
+            Given::Absent if object.is_absent() => from_environment("TALOSCONFIG", "talosconfig", &mut diagnostics),
+            given => given,
+        };
         if !object.is_absent() && !config.get("talosconfig").is_null() {
             diagnostics.push(
                 Diagnostic::error(
@@ -70,8 +70,10 @@ impl Settings {
                 .at(Path::root().attribute("client_configuration")),
             );
         }
-        let kubeconfig =
-            given::secret(config.get("kubeconfig")).or(from_environment("KUBECONFIG", "kubeconfig", &mut diagnostics));
+        let kubeconfig = match given::secret(config.get("kubeconfig")) {
+            Given::Absent => from_environment("KUBECONFIG", "kubeconfig", &mut diagnostics),
+            given => given,
+        };
         let image_factory_url = given::string(config.get("image_factory_url"));
         if let Some(text) = image_factory_url.value()
             && let Err(problem) = factory_url(text)
@@ -169,7 +171,7 @@ fn ssh(value: &Value, diagnostics: &mut Diagnostics) -> SshDraft {
     }
 }
 
-/// The file that an environment variable names, as `talosctl` and `kubectl` read it.
+/// The file that an environment variable names. Of a list of files, which `kubectl` would merge, nothing is read.
 fn from_environment(variable: &str, attribute: &str, diagnostics: &mut Diagnostics) -> Given<Secret<String>> {
     let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) else {
         return Given::Absent;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::rescue::probe::{Imds, probe};
+use crate::client::rescue;
+use crate::client::rescue::probe::probe;
 use crate::client::rescue::session::Session;
-use crate::client::rescue::{self};
 use crate::node::spec::{Flash, SshFlash};
 use crate::provision::error::Cause;
 use crate::provision::observe::{HANDSHAKE, Observation, talos, target};
@@ -56,8 +56,5 @@ async fn is_helper(job: &Job, flash: &SshFlash, session: &Session) -> Result<boo
         return Ok(false);
     }
     let facts = probe(session, &flash.disk).await.map_err(Cause::Probe)?;
-    match (&facts.imds, &job.spec.instance_id) {
-        (Imds::Instance { id, .. }, Some(wanted)) => Ok(id != wanted),
-        _ => Ok(facts.is_helper()),
-    }
+    Ok(facts.is_of_another(job.spec.instance_id.as_deref()))
 }

@@ -148,9 +148,9 @@ async fn same_machine(departure: &Departure, node: &Node) -> Result<(), String> 
     let uuid = node.system_uuid().await.map_err(failed)?;
     let name = node.hostname().await.map_err(failed)?.map(|status| status.hostname);
     match (&departure.machine_uuid, &uuid) {
-        (Some(ours), Some(theirs)) if ours != theirs => {
-            Err(format!("another machine answers there: its UUID is {theirs}, not {ours}"))
-        }
+        // Its name may have changed since (DESIGN.md D13).
+        (Some(ours), Some(theirs)) if ours == theirs => Ok(()),
+        (Some(ours), Some(theirs)) => Err(format!("another machine answers there: its UUID is {theirs}, not {ours}")),
         _ if name.as_ref().is_some_and(|name| *name != departure.node_name) => {
             Err(format!("another node answers there: {:?}", name.unwrap_or_default()))
         }

@@ -66,6 +66,8 @@ pub enum Answer {
     Maintenance,
     /// A node of another cluster.
     Foreign(String),
+    /// Something that wants a client certificate, and there is none to show.
+    Locked,
     /// The node, but it refuses the credentials.
     Rejected(String),
     /// The node's certificate does not name the address.
@@ -86,6 +88,7 @@ impl Answer {
             Self::Silent(_) => "silent",
             Self::Maintenance => "maintenance",
             Self::Foreign(_) => "foreign",
+            Self::Locked => "locked",
             Self::Rejected(_) => "rejected",
             Self::WrongName(_) => "wrong name",
             Self::WrongTime(_) => "wrong time",
@@ -351,6 +354,12 @@ fn address(evidence: &Evidence) -> Option<Diagnosis> {
             "a node of another cluster answers",
             issuer.as_str(),
             "check the address, and whose credentials these are",
+        ),
+        Answer::Locked => (
+            "no-credentials",
+            "a node answers, but there are no client credentials to ask it with",
+            "its API wants a client certificate",
+            "set client_configuration, or talosconfig or client_configuration in the provider block",
         ),
         Answer::Rejected(why) => (
             "credentials",

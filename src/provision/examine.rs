@@ -62,7 +62,11 @@ pub async fn examine(patient: &Patient<'_>) -> Seen {
 async fn talos(patient: &Patient<'_>, seen: &mut Seen) {
     let candidates: Vec<_> =
         patient.credentials.iter().map(|credentials| Candidate { which: (), credentials }).collect();
-    seen.evidence.answer = answer(detect(&patient.address, &candidates, 2 * ASK).await.answer);
+    seen.evidence.answer = match answer(detect(&patient.address, &candidates, 2 * ASK).await.answer) {
+        // Whose it is cannot be told without an authority to compare with.
+        Answer::Foreign(_) if patient.credentials.is_none() => Answer::Locked,
+        found => found,
+    };
     let (Answer::Node, Some(credentials)) = (&seen.evidence.answer, patient.credentials) else { return };
     match Node::connect(&patient.address, &Trust::Mutual(credentials.clone()), ASK).await {
         Ok(node) => ask(&node.within(ASK), seen).await,

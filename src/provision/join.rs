@@ -203,9 +203,10 @@ async fn missing(job: &Job, node: &Node, configuration: Configuration) -> Result
         Err(error) if error.kind() == ErrorKind::Rpc(tonic::Code::PermissionDenied) => {}
         Err(error) => return Err(error),
     }
-    let name = node.hostname().await?.map(|status| status.hostname);
-    if configuration.is_active() && name.as_ref().is_some_and(|name| !name.is_empty() && *name != job.spec.hostname) {
-        return Ok(Some(format!("the node is still named {}", name.unwrap_or_default())));
+    // Also a node that has no name yet is waited for: the plan promised this one.
+    let name = node.hostname().await?.map(|status| status.hostname).filter(|name| !name.is_empty());
+    if configuration.is_active() && name.as_ref() != Some(&job.spec.hostname) {
+        return Ok(Some(format!("the node is still named {}", name.as_deref().unwrap_or("nothing"))));
     }
     services(job, node).await
 }

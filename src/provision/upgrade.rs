@@ -48,7 +48,16 @@ pub async fn run(job: &Job, seen: &mut Observation) -> Step {
 struct Attempt<'a> {
     job: &'a Job,
     from: Running,
-    asked: Mutex<Option<Instant>>,
+    asked: Mutex<Option<Asked>>,
+}
+
+/// A request for the upgrade.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Instant,
+    /// The machine said that it will do it. It may write its disk for minutes then, with its API open; another request would
+    /// meet a machine that has let go of its configuration.
+    accepted: bool,
 }
 
 impl Attempt<'_> {
@@ -64,14 +73,13 @@ impl Attempt<'_> {
 
     /// Starts the upgrade, again only when an earlier request seems to be lost.
     async fn ask(&self) -> Look<Observation, Cause> {
-        {
-            let asked = self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if asked.is_some_and(|at| at.elapsed() < REPLY_LOST) {
-                return Look::Pending("the upgrade was requested; not rebooted yet".into());
-            }
+        let asked = *self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if asked.is_some_and(|asked| asked.accepted || asked.at.elapsed() < REPLY_LOST) {
+            return Look::Pending("the upgrade was requested; not rebooted yet".into());
         }
         let started = self.start().await;
-        *self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+        *self.asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(Asked { at: Instant::now(), accepted: started.is_ok() });
         match started {
             Ok(()) => Look::Pending("the upgrade was requested".into()),
             Err(error) if error.is_transient() => Look::Pending(chain(&error)),

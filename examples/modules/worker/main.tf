@@ -1,4 +1,5 @@
-# Workers of one cluster that run the same image: one schematic, one node for each instance.
+# Workers of one cluster that run the same image: one schematic, one node for each instance, whose Ubuntu is overwritten in
+# place.
 
 terraform {
   required_version = ">= 1.11"
@@ -24,6 +25,7 @@ resource "talosoci_node" "this" {
   activation  = "auto"
 
   flash = {
+    method = "in_place"
     ssh = {
       user           = "ubuntu"
       private_key_wo = var.ssh_private_key

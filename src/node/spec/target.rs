@@ -252,7 +252,6 @@ fn sha256(given: &Given<String>, findings: &mut Findings) -> Given<String> {
     given.clone().map(|text| text.to_ascii_lowercase())
 }
 
-/// `installed` is the disk that the configuration says Talos lies on: the one to flash, unless another is named.
 /// Whether the disk is written.
 pub(super) fn flashes(given: &Given<FlashDraft>) -> Given<bool> {
     match given {
@@ -263,6 +262,7 @@ pub(super) fn flashes(given: &Given<FlashDraft>) -> Given<bool> {
     }
 }
 
+/// `installed` is the disk that the configuration says Talos lies on: the one to flash, unless another is named.
 pub(super) fn flash(
     given: &Given<FlashDraft>,
     installed: &Given<String>,

@@ -144,6 +144,9 @@ fn each_mistake_is_named_by_its_rule() {
         ("client-other-cluster", |d| d.client = Given::Value(foreign())),
         ("kubeconfig-missing", |d| d.join.kubernetes = Given::Value(true)),
         ("duration-syntax", |d| d.join.timeout = text("soon")),
+        ("duration-syntax", |d| d.timeouts.create = text("30 minutes")),
+        ("duration-syntax", |d| d.timeouts.update = text("half an hour")),
+        ("duration-syntax", |d| d.timeouts.delete = text("15")),
     ];
     for (rule, break_it) in cases {
         let mut broken = draft();
@@ -172,6 +175,7 @@ fn what_is_not_known_yet_is_not_blamed() {
         ("flash.ssh.host_key", |d| flash(d).ssh.host_key = Given::Unknown),
         ("machine_configuration", |d| d.machine_configuration = Given::Unknown),
         ("config_patches[0]", |d| d.config_patches = Given::Value(vec![Given::Unknown])),
+        ("config_patches_wo[0]", |d| d.config_patches_wo = Given::Value(vec![Given::Unknown])),
         ("client", |d| d.client = Given::Unknown),
         ("kubeconfig", |d| d.kubeconfig = Given::Unknown),
     ];
@@ -251,6 +255,21 @@ pub(in crate::node) fn flash(draft: &mut Draft) -> &mut FlashDraft {
         Given::Value(flash) => flash,
         _ => panic!("the draft has a flash"),
     }
+}
+
+#[test]
+fn patches_that_are_never_stored_are_laid_last_and_blamed_by_their_own_name() {
+    let patch = |text: &str| Given::Value(vec![Given::Value(Secret::new(text.to_owned()))]);
+    let mut patched = draft();
+    patched.config_patches = patch("machine: {nodeLabels: {a: plain, b: plain}}");
+    patched.config_patches_wo = patch("machine: {nodeLabels: {b: never-stored}}");
+    let parsed = Parsed::of(&patched, NOW);
+    let config = &parsed.worker.value().unwrap().config;
+    assert_eq!(config.get("machine.nodeLabels.a").and_then(|node| node.as_str()), Some("plain"));
+    assert_eq!(config.get("machine.nodeLabels.b").and_then(|node| node.as_str()), Some("never-stored"));
+    patched.config_patches_wo = patch("machine: {instal: {}}");
+    let findings = Parsed::of(&patched, NOW).findings;
+    assert!(findings.iter().any(|finding| finding.attribute == "config_patches_wo[0]"), "{findings:?}");
 }
 
 #[test]

@@ -95,8 +95,8 @@ fn answered() -> Vec<Attribute> {
         text("id", "Address and port that were asked."),
         text(
             "answer",
-            "What answers there: `node`, `closed`, `silent`, `maintenance`, `foreign`, `rejected`, `wrong name`, `wrong time` or \
-             `other`.",
+            "What answers there: `node`, `closed`, `silent`, `maintenance`, `foreign`, `locked` (there are no credentials to ask \
+             it with), `rejected`, `wrong name`, `wrong time` or `other`.",
         ),
         Attribute::bool("healthy").computed().description("The node answers, is ready, and nothing is wrong with it."),
         text("stage", "What the machine is doing, such as `running`."),

@@ -12,12 +12,13 @@ use crate::talos::secret::Secret;
 use crate::talos::secrets::SecretsBundle;
 use crate::tfplugin::value::Value;
 
-/// Fills in what the attributes `talconfig`, `machine`, `cluster` and `config_patches` say.
+/// Fills in what the attributes `talconfig`, `machine`, `cluster`, `config_patches` and its twin say.
 pub fn read(config: &Value, draft: &mut Draft) {
     draft.talconfig = talconfig(config.get("talconfig"));
     draft.machine = given::object(config.get("machine"), machine);
     draft.cluster = given::object(config.get("cluster"), cluster);
     draft.config_patches = given::secrets(config.get("config_patches"));
+    draft.config_patches_wo = given::secrets(config.get("config_patches_wo"));
 }
 
 fn talconfig(value: &Value) -> Given<Talconfig> {

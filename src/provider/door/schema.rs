@@ -15,6 +15,14 @@ pub fn config_patches() -> Attribute {
     )
 }
 
+/// `config_patches_wo`.
+pub fn config_patches_wo() -> Attribute {
+    Attribute::list("config_patches_wo", Type::String)
+        .optional()
+        .write_only()
+        .description("Further patches, laid over the result; never stored.")
+}
+
 fn talconfig() -> Attribute {
     Attribute::object(
         "talconfig",

@@ -89,7 +89,7 @@ fn render(config: &Value) -> (Given<Worker>, Findings) {
     let hostname = given::string(config.get("hostname")).or(opened.defaults.hostname.clone());
     let image = draft.image.clone().or(opened.defaults.image.clone());
     let version = image.value().and_then(|image| image.talos_version.value()?.parse::<TalosVersion>().ok());
-    let (worker, _) = Worker::render(&opened, &draft.config_patches, &hostname, version.as_ref(), &mut findings);
+    let (worker, _) = Worker::render(&opened, draft.patches(), &hostname, version.as_ref(), &mut findings);
     if draft.image.is_absent() && opened.place.at("machine") == "machine" && !draft.machine.is_absent() {
         findings.error(
             "talos-version-missing",

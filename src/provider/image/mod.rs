@@ -101,6 +101,10 @@ impl Resource for ImageResource {
     async fn plan(&self, _ctx: &Context, request: PlanRequest) -> Plan {
         let parsed = self.parse(&request.config);
         let mut planned = request.proposed;
+        // The provider block's Factory is in no attribute of the resource, yet the URL follows from it.
+        if planned == request.prior && parsed.image.as_ref().is_some_and(|image| !image.is_at(&request.prior)) {
+            planned = request.proposed_on_change;
+        }
         let unchanged = planned == request.prior;
         if !unchanged {
             match &parsed.image {

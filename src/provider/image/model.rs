@@ -82,6 +82,12 @@ impl Image {
         disk_image_url(&self.factory, id, &self.version, &self.platform, self.architecture, self.secure_boot)
     }
 
+    /// Whether a state names this image, by whatever id the Factory gave it.
+    pub fn is_at(&self, state: &Value) -> bool {
+        let id = state.get("schematic_id").as_str().and_then(|id| id.parse().ok());
+        id.is_none_or(|id| state.get("url").as_str() == Some(self.url(&id).as_str()))
+    }
+
     /// Its name for whoever watches: `image v1.12.2 4a0d65c6`.
     pub fn describe(&self) -> String {
         format!("image {} {}", self.version, &self.schematic.id().as_str()[..8])

@@ -43,7 +43,7 @@ impl Target {
         let (host, port) = match address.strip_prefix('[') {
             Some(bracketed) => {
                 let (host, rest) = bracketed.split_once(']')?;
-                (host, rest.strip_prefix(':'))
+                (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
             }
             // More than one colon: an IPv6 address without brackets, hence without a port.
             None => match address.split_once(':') {
@@ -209,6 +209,8 @@ mod tests {
             ("[fd00::1]:50000", target(None, "fd00::1", Some(50000))),
             ("fd00::1", target(None, "fd00::1", None)),
             ("@1.2.3.4", None),
+            ("[fd00::1]", target(None, "fd00::1", None)),
+            ("[fd00::1]50000", None),
             ("1.2.3.4:port", None),
             ("1.2.3.4:0", None),
             ("", None),

@@ -77,6 +77,7 @@ impl Resource for NodeResource {
         let remembered = Remembered::read(&request.private);
         let update = plan::Update {
             prior: &request.prior,
+            config: &request.config,
             before: &before,
             changed: request.proposed_on_change.clone(),
             parsed: &parsed,
@@ -93,12 +94,8 @@ impl Resource for NodeResource {
     }
 
     async fn create(&self, ctx: &Context, request: CreateRequest) -> Outcome {
-        let parsed = match self.prepared(&request.config).await {
-            Ok(parsed) => parsed,
-            Err(diagnostics) => return Outcome::failed(diagnostics),
-        };
-        let job = match self.job(ctx, &request.config) {
-            Ok(job) => job,
+        let (parsed, job) = match self.prepared(ctx, &request.config, &request.planned).await {
+            Ok(prepared) => prepared,
             Err(diagnostics) => return Outcome::failed(diagnostics),
         };
         match provision::run(&job).await {
@@ -131,19 +128,15 @@ impl Resource for NodeResource {
         if state.get("steps").as_list().is_some_and(<[Value]>::is_empty) {
             return Outcome::state(model::settled(state));
         }
-        let parsed = match self.prepared(&request.config).await {
-            Ok(parsed) => parsed,
-            Err(diagnostics) => return Outcome::failed(diagnostics),
-        };
-        let job = match self.job(ctx, &request.config) {
-            Ok(job) => job,
+        let (parsed, job) = match self.prepared(ctx, &request.config, &state).await {
+            Ok(prepared) => prepared,
             Err(diagnostics) => return Outcome::failed(diagnostics),
         };
         let known = provision::Known {
             machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
             node_name: request.prior.get("node_name").as_str().map(str::to_owned),
         };
-        let limit = model::timeout(&request.config, "update").unwrap_or(update::DEFAULT_TIMEOUT);
+        let limit = parsed.update_timeout.unwrap_or(update::DEFAULT_TIMEOUT);
         let job = job.on_known(known, limit);
         match update::run(&job).await {
             Ok(facts) => {
@@ -177,7 +170,7 @@ impl Resource for NodeResource {
         let Some(endpoint) = parsed.endpoint.value() else {
             return Outcome::gone();
         };
-        let timeout = model::timeout(&state, "delete").unwrap_or(destroy::DEFAULT_TIMEOUT);
+        let timeout = parsed.delete_timeout.unwrap_or(destroy::DEFAULT_TIMEOUT);
         let place = journal_place(&current(&self.settings).cache_dir);
         let name = state.get("hostname").as_str().or(state.get("node_name").as_str()).unwrap_or_default();
         let limits = Departure::limits(timeout, ctx.stop.clone(), place.as_deref(), name);
@@ -258,10 +251,14 @@ fn left_cordoned(name: &str) -> Diagnostic {
 }
 
 impl NodeResource {
-    /// The configuration judged again, now that all of it is known. A schematic of talconfig.yaml is made known to the
-    /// Image Factory; one of `talosoci_image` is known already.
-    async fn prepared(&self, config: &Value) -> Result<Parsed, Diagnostics> {
+    /// The configuration judged again, now that all of it is known, and a job for it. A schematic of talconfig.yaml is made
+    /// known to the Image Factory; one of `talosoci_image` is known already.
+    async fn prepared(&self, ctx: &Context, config: &Value, planned: &Value) -> Result<(Parsed, Job), Diagnostics> {
         let parsed = self.parse(config);
+        if let Some(changed) = plan::changed_since(planned, &parsed) {
+            return Err(changed.into());
+        }
+        let job = self.job(ctx, &parsed)?;
         let image = parsed.image.value().filter(|image| image.unregistered);
         if let Some((image, yaml)) = image.and_then(|image| Some((image, image.schematic_yaml.as_deref()?))) {
             let failed = |error: &dyn std::error::Error, hints: &[String]| -> Diagnostics {
@@ -271,11 +268,10 @@ impl NodeResource {
             let schematic = Schematic::parse(yaml).map_err(|error| failed(&error, &[]))?;
             places.factory.register(&schematic).await.map_err(|error| failed(&error, &error.hints()))?;
         }
-        Ok(parsed)
+        Ok((parsed, job))
     }
 
-    fn job(&self, ctx: &Context, config: &Value) -> Result<Job, Diagnostics> {
-        let parsed = self.parse(config);
+    fn job(&self, ctx: &Context, parsed: &Parsed) -> Result<Job, Diagnostics> {
         let Some(spec) = parsed.complete() else {
             let mut found = diagnostics::errors(&parsed.findings);
             if found.is_empty() {
@@ -310,7 +306,7 @@ impl NodeResource {
             machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
             node_name: request.prior.get("node_name").as_str().map(str::to_owned),
         };
-        let job = self.job(ctx, &request.config).ok()?.on_known(known, FORESEE);
+        let job = self.job(ctx, parsed).ok()?.on_known(known, FORESEE);
         match update::foresee(&job, FORESEE).await? {
             Ok(true) if expected == Some(false) => Some(Diagnostic::warning(
                 "The Node Will Reboot",

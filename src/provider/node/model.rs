@@ -1,8 +1,7 @@
 //! From the attributes of `talosoci_node` to a draft, and from facts back to attributes.
 
-use crate::node::draft::{Draft, FlashDraft, ImageDraft, JoinDraft, SshDraft};
+use crate::node::draft::{Draft, FlashDraft, ImageDraft, JoinDraft, SshDraft, TimeoutsDraft};
 use crate::node::given::Given;
-use crate::node::spec::parse_duration;
 use crate::provider::settings::{Settings, client_object};
 use crate::provider::{door, given};
 use crate::provision::destroy::Wishes;
@@ -46,7 +45,7 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
             .or(settings.kubeconfig.clone()),
         force: given::boolean(config.get("force")),
         join: join(config.get("join")),
-        create_timeout: timeout(config, "create"),
+        timeouts: timeouts(config.get("timeouts")),
         image_factory: settings.factory(),
         ..Draft::default()
     };
@@ -115,9 +114,12 @@ fn join(join: &Value) -> JoinDraft {
     }
 }
 
-/// A limit that the user set.
-pub fn timeout(config: &Value, of: &str) -> Option<std::time::Duration> {
-    config.get("timeouts").get(of).as_str().and_then(parse_duration)
+fn timeouts(timeouts: &Value) -> TimeoutsDraft {
+    TimeoutsDraft {
+        create: given::string(timeouts.get("create")),
+        update: given::string(timeouts.get("update")),
+        delete: given::string(timeouts.get("delete")),
+    }
 }
 
 /// What is to happen to the machine when the node is destroyed. By default: nothing.
@@ -188,6 +190,7 @@ pub fn settled(mut state: Value) -> Value {
         "extensions",
         "platform",
         "addresses",
+        "machine_uuid",
     ];
     for attribute in open {
         if state.get(attribute).is_unknown() {

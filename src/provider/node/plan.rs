@@ -28,11 +28,13 @@ pub fn create(mut planned: Value, parsed: &Parsed) -> Value {
 pub struct Update<'a> {
     /// The state.
     pub prior: &'a Value,
+    /// The configuration as it was written.
+    pub config: &'a Value,
     /// The state judged: what it held of the configuration.
     pub before: &'a Parsed,
     /// The state to come, with all computed values open.
     pub changed: Value,
-    /// The configuration.
+    /// The configuration judged.
     pub parsed: &'a Parsed,
     /// The configuration that the node had last.
     pub remembered: Option<&'a Remembered>,
@@ -41,13 +43,13 @@ pub struct Update<'a> {
 impl Update<'_> {
     /// Plans an update, or nothing: then the prior state.
     pub fn plan(self) -> Value {
-        let Self { prior, before, changed, parsed, remembered } = self;
+        let Self { prior, config, before, changed, parsed, remembered } = self;
         let changed = in_old_clothes(prior, before, changed, parsed);
         let mut wanted = prior.clone();
         promise(&mut wanted, parsed);
         let steps = update_steps(prior, &wanted, !parsed.kubeconfig.is_absent());
         let quiet = steps.as_ref().is_some_and(Vec::is_empty);
-        if quiet && settled_like(&changed, prior) == *prior {
+        if quiet && settled_like(&changed, prior, config) == *prior {
             return prior.clone();
         }
         let mut planned = changed;
@@ -62,6 +64,10 @@ impl Update<'_> {
             // Only settings of the provider itself change: what was learned from the node stays.
             for attribute in ["extensions", "platform", "addresses", "config_changes", "reboot_expected", "node_name"] {
                 planned.set(attribute, prior.get(attribute).clone());
+            }
+            // What is still open may turn out to be as it was: then nothing changes, not even the steps in the state.
+            if !config.is_wholly_known() {
+                planned.set("steps", Value::Unknown);
             }
         } else if let Some(steps) = steps {
             foresee(&mut planned, &steps, parsed, remembered);
@@ -113,11 +119,12 @@ fn in_old_clothes(prior: &Value, before: &Parsed, mut changed: Value, parsed: &P
     changed
 }
 
-/// With what is open filled in from the state.
-fn settled_like(changed: &Value, prior: &Value) -> Value {
+/// With what is open and was left to us filled in from the state. What the user wrote stays open: it may become the address
+/// or the id of another machine.
+fn settled_like(changed: &Value, prior: &Value, config: &Value) -> Value {
     let mut settled = changed.clone();
     for (attribute, value) in changed.as_map().into_iter().flatten() {
-        if value.is_unknown() {
+        if value.is_unknown() && config.get(attribute).is_null() {
             settled.set(attribute.as_str(), prior.get(attribute).clone());
         }
     }
@@ -157,6 +164,17 @@ fn promise(state: &mut Value, parsed: &Parsed) {
     if state.get("hostname").is_unknown() {
         state.set("hostname", name(parsed));
     }
+}
+
+/// Files can change between a plan and its apply. What was not looked at is not applied: the state would hold the hash of the
+/// planned configuration, and the node another one.
+pub fn changed_since(planned: &Value, parsed: &Parsed) -> Option<Diagnostic> {
+    let (promised, found) = (planned.get("config_hash").as_str()?, &parsed.worker.value()?.hash);
+    (promised != found).then(|| {
+        let detail = "The machine configuration is not the one that was planned: its files, or values that are never stored, \
+                      changed since. Nothing was done.\n\nhint: plan again, and apply that.";
+        Diagnostic::error("Configuration Changed Since the Plan", detail)
+    })
 }
 
 /// What could not be promised at plan, now that it is known.

@@ -180,7 +180,7 @@ fn configuration() -> Vec<Attribute> {
             ),
     ];
     attributes.extend(door::schema::attributes());
-    attributes.push(door::schema::config_patches());
+    attributes.extend([door::schema::config_patches(), door::schema::config_patches_wo()]);
     attributes
 }
 
@@ -251,7 +251,10 @@ fn behaviour() -> Vec<Attribute> {
         Attribute::bool("force")
             .optional()
             .default(false)
-            .description("Flash a machine although a Talos node of another cluster answers at its address."),
+            .description(
+                "When a Talos node of another cluster answers at the address, wait for the machine's rescue shell instead of \
+                 failing at once. That node is never touched: whoever boots its rescue system gives it up.",
+            ),
         Attribute::object(
             "timeouts",
             [timeout("create", "Limit for a create. Default: `45m`."), timeout("update", "Limit for an update. Default: `45m`."), timeout("delete", "Limit for a destroy. Default: `15m`.")],

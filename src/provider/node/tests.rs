@@ -152,6 +152,77 @@ fn a_variable_given_outright_wins_and_is_judged() {
     assert_eq!(rules(&parsed(&config)), [("tailscale-auth-key-shape", Severity::Error)]);
 }
 
+/// The usual way: `instance_id` and `endpoint` come from an instance that Terraform is about to make anew.
+#[test]
+fn an_instance_that_is_made_anew_is_another_machine_before_its_id_is_known() {
+    let folder = folder();
+    let config = node(talconfig(folder.path())).with("instance_id", "ocid1.instance.oc1.iad.abc");
+    let before = parsed(&config);
+    let prior = plan::create(config.clone().with("hostname", "cloudbox2"), &before);
+    let planned = |config: &Value| {
+        let mut changed = prior.clone();
+        for computed in ["phase", "steps", "config_hash", "image_hash", "config_changes", "talos_version", "node_name"]
+        {
+            changed.set(computed, Value::Unknown);
+        }
+        for written in ["instance_id", "endpoint"] {
+            changed.set(written, config.get(written).clone());
+        }
+        let parsed = parsed(config);
+        plan::Update { prior: &prior, config, before: &before, changed, parsed: &parsed, remembered: None }.plan()
+    };
+    let open = planned(&config.clone().with("instance_id", Value::Unknown).with("endpoint", Value::Unknown));
+    assert!(open.get("instance_id").is_unknown() && open.get("endpoint").is_unknown(), "{open:?}");
+    assert_eq!(plan::replaces(&prior, &open, false).len(), 1);
+    // An address that turns out to be the old one leaves all as it was, and nothing that was promised is broken.
+    let open = planned(&config.clone().with("endpoint", Value::Unknown));
+    assert!(open.get("steps").is_unknown() && plan::replaces(&prior, &open, false).is_empty(), "{open:?}");
+    assert_eq!(planned(&config), prior);
+}
+
+#[test]
+fn files_that_changed_since_the_plan_are_not_applied() {
+    let folder = folder();
+    let config = node(talconfig(folder.path()));
+    let hash = parsed(&config).worker.into_value().unwrap().hash;
+    let planned = Value::object([("config_hash", hash.into())]);
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_none());
+    write(&folder, "talconfig.yaml", &format!("# a comment\n{TALCONFIG}"));
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_none(), "the same content in other clothes");
+    assert!(TALCONFIG.contains("--accept-routes"));
+    write(&folder, "talconfig.yaml", &TALCONFIG.replace("--accept-routes", "--accept-routes --ssh"));
+    assert!(plan::changed_since(&planned, &parsed(&config)).is_some());
+    let open = Value::object([("config_hash", Value::Unknown)]);
+    assert!(plan::changed_since(&open, &parsed(&config)).is_none(), "nothing was promised");
+}
+
+/// Some firmware has no UUID, some images no schematic: what the node does not tell is null, and never a defect of ours.
+#[test]
+fn a_node_that_tells_little_leaves_nothing_unknown() {
+    let computed = schema::schema().attributes.into_iter().filter(|attribute| attribute.computed);
+    let mut state = Value::object(computed.map(|attribute| (attribute.name, Value::Unknown)));
+    let facts = crate::provision::facts::Facts {
+        talos_version: "v1.12.2".into(),
+        schematic_id: None,
+        schematic_yaml: None,
+        extensions: Vec::new(),
+        platform: None,
+        machine_uuid: None,
+        node_name: "cloudbox2".into(),
+        addresses: Vec::new(),
+        instance_id: None,
+        architecture: "arm64".into(),
+        cordoned_by_us: false,
+    };
+    for known in ["id", "phase", "hostname"] {
+        state.set(known, "told by the plan");
+    }
+    model::store(&mut state, &facts);
+    let state = model::settled(state);
+    let open: Vec<_> = state.as_map().unwrap().iter().filter(|(_, value)| value.is_unknown()).collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
 #[tokio::test]
 async fn the_ephemeral_resource_renders_the_same_configuration() {
     let folder = folder();

@@ -334,6 +334,7 @@ fn what_answers_at_the_address_ranks_first_and_what_kubernetes_says_is_evidence(
     let answer = |answer| rules(&Evidence { answer, kubernetes: not_ready(LOST), ..Evidence::default() });
     assert_eq!(answer(Answer::Maintenance), ["maintenance"]);
     assert_eq!(answer(Answer::Foreign("O=talos".into())), ["foreign"]);
+    assert_eq!(answer(Answer::Locked), ["no-credentials"]);
     assert_eq!(answer(Answer::WrongName("a, b".into())), ["certificate-name"]);
     assert_eq!(answer(Answer::WrongTime("2h".into())), ["clock"]);
     assert_eq!(answer(Answer::Rejected("bad certificate".into())), ["credentials"]);

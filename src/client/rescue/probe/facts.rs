@@ -155,8 +155,17 @@ impl Facts {
 
     /// Whether the shell runs from a disk other than the one in question: then it is a helper machine that the disk was
     /// attached to, and what it says about itself says nothing about the machine that will boot the disk.
-    pub fn is_helper(&self) -> bool {
+    fn is_helper(&self) -> bool {
         self.root_device.is_some() && !self.disk.holds_root
+    }
+
+    /// Whether the shell is that of another machine than the instance that will boot the disk. What the metadata service says
+    /// counts more than where the root lies: a helper may run from RAM, and a rescue system from a second disk.
+    pub fn is_of_another(&self, instance_id: Option<&str>) -> bool {
+        match (&self.imds, instance_id) {
+            (Imds::Instance { id, .. }, Some(wanted)) => id != wanted,
+            _ => self.is_helper(),
+        }
     }
 }
 

@@ -255,9 +255,7 @@ impl Refusal {
             Self::HalfOverwritten { .. } => {
                 "do not reboot it, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
             }
-            Self::SecureBoot => {
-                "turn Secure Boot off for the instance (it can only be chosen at launch), or set secure_boot = true on the image"
-            }
+            Self::SecureBoot => "launch the instance anew without Secure Boot, which can only be chosen at launch",
             Self::UserData(_) => {
                 "user_data can only be set at launch: create the instance without user_data (or with the Talos machine configuration as user_data), then flash"
             }
@@ -372,8 +370,6 @@ pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal
     let mut found = Vec::new();
     let proven_other =
         matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
-    let proven_same =
-        matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id == wanted);
     let image = match requirements.architecture {
         Architecture::Arm64 => "aarch64",
         Architecture::Amd64 => "x86_64",
@@ -381,7 +377,7 @@ pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal
     if facts.architecture != image && !proven_other && !requirements.file {
         found.push(Refusal::WrongArchitecture { machine: facts.architecture.clone(), image });
     }
-    if proven_other || (facts.is_helper() && !proven_same) {
+    if facts.is_of_another(requirements.instance_id.as_deref()) {
         return found;
     }
     if facts.secure_boot == Some(true) && !requirements.secure_boot && !requirements.file {

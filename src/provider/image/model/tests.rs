@@ -42,3 +42,14 @@ fn a_correct_image_is_blamed_for_nothing() {
     let parsed = parse(&image(), &Given::Absent);
     assert!(parsed.findings.is_empty() && parsed.image.is_some(), "{:?}", parsed.findings);
 }
+
+/// The Factory of the provider block is no attribute of the resource, so that only the URL shows that it is another.
+#[test]
+fn an_image_of_another_factory_is_not_the_one_in_the_state() {
+    let at = |factory: &str| parse(&image(), &Given::Value(factory.to_owned())).image.unwrap();
+    let here = at("https://factory.talos.dev");
+    let mut state = image();
+    here.store(&mut state, &here.schematic.id(), &here.url(&here.schematic.id()));
+    assert!(here.is_at(&state));
+    assert!(!at("https://factory.example.com").is_at(&state));
+}

@@ -89,6 +89,16 @@ fn a_shell_that_runs_from_another_disk_is_a_helper() {
 }
 
 #[test]
+fn the_instances_own_id_tells_a_helper_from_ram_and_a_rescue_system_on_a_second_disk() {
+    let (ours, other) = (Some("ocid1.instance.oc1.iad.abc"), Some("ocid1.instance.oc1.iad.def"));
+    assert!(with("root=").is_of_another(other), "a helper may run from RAM");
+    assert!(!with("root=sdb1").is_of_another(ours), "the machine itself, with its rescue system on a second disk");
+    assert!(with("root=sdb1").is_of_another(None));
+    let silent = parse("/dev/sda", &ANSWER.replace("imds=yes", "imds=no")).unwrap();
+    assert!(!silent.is_of_another(other));
+}
+
+#[test]
 fn an_answer_without_its_end_is_none() {
     for text in [
         "",
