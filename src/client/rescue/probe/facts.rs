@@ -162,9 +162,17 @@ impl Facts {
     /// Whether the shell is that of another machine than the instance that will boot the disk. What the metadata service says
     /// counts more than where the root lies: a helper may run from RAM, and a rescue system from a second disk.
     pub fn is_of_another(&self, instance_id: Option<&str>) -> bool {
-        match (&self.imds, instance_id) {
-            (Imds::Instance { id, .. }, Some(wanted)) => id != wanted,
-            _ => self.is_helper(),
+        match self.ids(instance_id) {
+            Some((id, wanted)) => id != wanted,
+            None => self.is_helper(),
+        }
+    }
+
+    /// The OCID that the metadata service gives beside the one that is wanted, where both are known.
+    pub(super) fn ids<'a>(&'a self, wanted: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+        match &self.imds {
+            Imds::Instance { id, .. } => Some((id.as_str(), wanted?)),
+            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::facts::{Answer, Facts, Imds};
+use super::facts::{Answer, Facts};
 use super::refuse::{self, Refusal, Requirements};
 use super::{ProbeError, beginning};
 use crate::client::rescue::flash::Levers;
@@ -93,10 +93,10 @@ pub fn refuse_in_place(
 /// What the root file system stands on.
 fn beneath(facts: &Facts, ground: &Ground, requirements: &Requirements) -> Vec<Refusal> {
     let disk = &facts.disk;
-    if let (Imds::Instance { id, .. }, Some(wanted)) = (&facts.imds, &requirements.instance_id)
+    if let Some((id, wanted)) = facts.ids(requirements.instance_id.as_deref())
         && id != wanted
     {
-        return vec![Refusal::NotTheMachine { found: id.clone(), wanted: wanted.clone() }];
+        return vec![Refusal::NotTheMachine { found: id.to_owned(), wanted: wanted.to_owned() }];
     }
     let mut found: Vec<Refusal> = ground.stack.iter().map(|layer| Refusal::RootOn(layer_name(layer))).collect();
     if NETWORK.contains(&ground.root_kind.as_str()) {

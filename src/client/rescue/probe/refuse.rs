@@ -368,8 +368,7 @@ fn use_of(disk: &Disk) -> Vec<Refusal> {
 /// What holds for the machine that boots the disk, as far as the shell is that machine.
 pub(super) fn machine(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     let mut found = Vec::new();
-    let proven_other =
-        matches!((&facts.imds, &requirements.instance_id), (Imds::Instance { id, .. }, Some(wanted)) if id != wanted);
+    let proven_other = facts.ids(requirements.instance_id.as_deref()).is_some_and(|(id, wanted)| id != wanted);
     let image = match requirements.architecture {
         Architecture::Arm64 => "aarch64",
         Architecture::Amd64 => "x86_64",
