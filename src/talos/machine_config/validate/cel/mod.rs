@@ -6,6 +6,7 @@
 
 mod check;
 mod lex;
+mod names;
 mod parse;
 
 use super::era::Releases;
