@@ -291,7 +291,11 @@ async fn a_byte_that_changed_on_the_disk_is_found() {
         };
         let error = bench.flash_with(source(&image::xz(&raw)), &FlashOptions::default(), &flip).await.unwrap_err();
         assert!(
-            matches!(error.cause, Cause::ReadBack { offset, len, .. } if (offset..offset + len).contains(&(at as u64))),
+            matches!(
+                error.cause,
+                Cause::ReadBack { offset, len, .. } | Cause::NotEmpty { offset, len }
+                    if (offset..offset + len).contains(&(at as u64))
+            ),
             "{error:?}"
         );
         bench.assert_unbootable(&error);
@@ -348,6 +352,37 @@ async fn a_loop_device_is_flashed_as_a_disk() {
         flash(&session, &facts, source(&image::xz(&raw)), &FlashOptions::default(), &|_| (), &cancel).await.unwrap();
     assert!(flashed.verified_bytes > 0);
     assert!(bench.disk(0, META.end) == raw[..META.end]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_forgets_is_only_read_where_nobody_reads_it_later() {
+    let raw = image::raw(16);
+    let xz = image::xz(&raw);
+    // The last one says that it has forgotten, and returns what it held.
+    let lies = "#!/bin/sh\ncase $1 in -z) exec /usr/sbin/blkdiscard \"$@\";; esac\n";
+    let mut written = Vec::new();
+    for shim in [None, Some("#!/bin/sh\nexit 1\n"), Some(lies)] {
+        let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE / MIB * MIB)).await else { return };
+        let Some(device) = LoopDevice::attach(&bench.disk) else { return };
+        if !device.forgets() {
+            return skip("this loop device does not discard");
+        }
+        if let Some(shim) = shim {
+            bench.sshd.shim("blkdiscard", shim);
+        }
+        let session = bench.sshd.session().await;
+        let facts = probe(&session, &device.0).await.unwrap();
+        let options = FlashOptions { zero: ZeroMode::All, ..FlashOptions::default() };
+        let cancel = CancellationToken::new();
+        let flashed = flash(&session, &facts, source(&xz), &options, &|_| (), &cancel).await.unwrap();
+        assert!(bench.disk(0, RAW_SIZE) == raw, "{shim:?}");
+        written.push(flashed.zeroed_bytes as usize);
+    }
+    let unread = RAW_SIZE - META.end - MIB;
+    assert!(written[0] + unread <= written[1], "{written:?}");
+    // What is read was written in any case: EFI has no file system here whose free clusters could be told.
+    assert!(written[0] > 4 * MIB, "{written:?}");
+    assert_eq!(written[1], written[2]);
 }
 
 /// A server and a disk behind it.
@@ -457,6 +492,12 @@ impl LoopDevice {
             return None;
         }
         Some(Self(device))
+    }
+
+    /// Whether it can be asked to.
+    fn forgets(&self) -> bool {
+        let limit = self.0.replace("/dev/", "/sys/class/block/") + "/queue/discard_max_bytes";
+        std::fs::read_to_string(limit).is_ok_and(|bytes| bytes.trim() != "0")
     }
 }
 

@@ -204,7 +204,7 @@ impl Run<'_> {
         let written = disk.write(&mut decoding, next, pull).await?;
         let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
         self.check(&image, image_size)?;
-        let zeroed = disk.zero(zero::ranges(&image, self.options.zero)).await?;
+        let zeroed = disk.zero(zero::blanks(&image, self.options.zero)).await?;
         let verified = disk.verify(&image, kept.end, &zeroed.written).await?;
         let head_bytes = disk.finish(head).await?;
 

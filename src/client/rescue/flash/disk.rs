@@ -5,7 +5,8 @@ use std::ops::Range;
 use super::remote::{Remote, Start};
 use super::source::Decoding;
 use super::wire::{Command, Job, Jobs};
-use super::{Cause, Meter, Phase, zero};
+use super::zero::{self, Blank};
+use super::{Cause, Meter, Phase};
 use crate::client::rescue::session::Session;
 use crate::disk_image::{Digest, Event, Extent, HEAD, Image};
 
@@ -97,23 +98,29 @@ impl<'a> Disk<'a> {
         Ok(sent)
     }
 
-    /// Makes ranges zero. What is zero already is only read: on an empty disk that saves half of the time.
-    pub(super) async fn zero(&mut self, ranges: Vec<Range<u64>>) -> Result<zero::Done, Cause> {
-        self.meter.begin(Phase::Zero, Some(ranges.iter().map(|range| range.end - range.start).sum()));
+    /// Makes ranges zero. What is zero already is only read: on an empty disk that saves half of the time. So does a disk that
+    /// forgets when it is asked to, where nobody reads what it has forgotten.
+    pub(super) async fn zero(&mut self, blanks: Vec<Blank>) -> Result<zero::Done, Cause> {
+        self.meter.begin(Phase::Zero, Some(blanks.iter().map(|blank| blank.range.end - blank.range.start).sum()));
         let mut done = zero::Done::default();
-        let mut zeros = zero::Zeros::default();
-        for range in ranges {
-            let mut dirty = false;
+        for Blank { range, unread } in blanks {
+            let end = range.end;
+            let (mut dirty, mut forget) = (false, unread);
             for chunk in zero::chunks(range) {
                 let len = chunk.end - chunk.start;
-                if !dirty && self.remote.hash(chunk.clone()).await? == zeros.of(len).await {
+                let mut empty = !dirty && self.remote.is_empty(chunk.clone()).await?;
+                if !empty && self.complete {
+                    self.before_writing().await?;
+                    self.meter.begin(Phase::Zero, None);
+                }
+                if !empty && std::mem::take(&mut forget) {
+                    self.remote.forget(chunk.start..end).await?;
+                    empty = self.remote.is_empty(chunk.clone()).await?;
+                }
+                if empty {
                     done.verified += len;
                 } else {
                     dirty = true;
-                    if self.complete {
-                        self.before_writing().await?;
-                        self.meter.begin(Phase::Zero, None);
-                    }
                     self.remote.zero(chunk.clone()).await?;
                     done.written.push(chunk);
                 }
@@ -125,17 +132,18 @@ impl<'a> Disk<'a> {
 
     /// Reads back what was written.
     pub(super) async fn verify(&mut self, image: &Image, kept: u64, zeroed: &[Range<u64>]) -> Result<u64, Cause> {
-        let written = image.extents.iter().filter(|extent| extent.offset >= kept.max(HEAD)).copied();
-        let mut extents: Vec<Extent> = written.chain(zero::expected(zeroed).await).collect();
+        let data = image.extents.iter().filter(|extent| extent.offset >= kept.max(HEAD)).copied();
+        let mut empty = zeroed.to_vec();
         if !self.complete {
             // What was wiped beyond the image.
-            let tail = image.raw_size.max(self.tail().start)..self.size;
-            extents.extend(zero::expected(&[tail]).await.into_iter().filter(|extent| extent.len > 0));
+            empty.push(image.raw_size.max(self.tail().start)..self.size);
+            empty.retain(|range| !range.is_empty());
         }
-        let total = extents.iter().map(|extent| extent.len).sum();
+        let total =
+            data.clone().map(|extent| extent.len).chain(empty.iter().map(|range| range.end - range.start)).sum();
         self.meter.begin(Phase::Verify, Some(total));
         self.remote.ask(&Command::Sync).await?;
-        let jobs: Vec<Job> = extents.into_iter().map(Job::Verify).collect();
+        let jobs: Vec<Job> = data.map(Job::Verify).chain(empty.into_iter().map(Job::VerifyEmpty)).collect();
         self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
         Ok(total)
     }

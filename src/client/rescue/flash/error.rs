@@ -98,6 +98,14 @@ pub enum Cause {
         /// Of what was read.
         found: Digest,
     },
+    /// The disk returned something else than zeros where it must be empty.
+    #[error("reading back {len} bytes at {offset}: the disk returned other data than the zeros that belong there")]
+    NotEmpty {
+        /// In bytes.
+        offset: u64,
+        /// In bytes.
+        len: u64,
+    },
     /// The script on the rescue host gave up.
     #[error("the rescue host failed: {0}")]
     Remote(String),
@@ -189,7 +197,7 @@ impl Cause {
             Self::OtherDisk { .. } => {
                 "the rescue host was rebooted or its disks were attached anew: name the disk by /dev/disk/by-id or /dev/oracleoci, and run again"
             }
-            Self::ReadBack { .. } => {
+            Self::ReadBack { .. } | Self::NotEmpty { .. } => {
                 "the volume, or something that writes to it, is at fault: stop that, or use another volume"
             }
             Self::Remote(said) if said.contains("No space left") => {

@@ -3,6 +3,8 @@
 #   i                      -> i NUMBER SECTORS ...    what the disk is; the rest is another after it was attached anew, or a reboot
 #   w BS AT N, then data   -> w BS AT N               writes N blocks of BS bytes at block AT
 #   z BS AT N              -> z BS AT N               writes zeros
+#   d AT LEN               -> d AT LEN                lets the disk forget LEN bytes from byte AT on, if it can
+#   e BS AT N [BS AT N...] -> e yes, or e no          whether the pieces are empty: zeros, as the disk returns them
 #   h BS AT N [BS AT N...] -> h SHA256                hashes the pieces, one after the other, as the disk returns them
 #   s                      -> s                       waits until all is on the disk
 #   q                      -> q, and ends             lets the kernel read the partition table
@@ -68,6 +70,10 @@ zero() {
         fail "writing $3 blocks of $1 zero bytes at block $2: $said"
 }
 
+forget() {
+    [ -z "$block" ] || blkdiscard -o "$1" -l "$2" "$disk" 2>/dev/null
+}
+
 settle() {
     sync || fail "sync failed"
     [ -n "$block" ] && blockdev --flushbufs "$disk" 2>/dev/null
@@ -90,6 +96,25 @@ hash() {
     printf 'h %s\n' "$said"
 }
 
+# Counting what is no zero costs a fraction of hashing. dd's report says that all was read.
+empty() {
+    verdict=yes
+    while [ $# -ge 3 ]; do
+        from=$in
+        [ "$1" != 512 ] || from=
+        said=$({ dd if="$disk" bs="$1" skip="$2" count="$3" $from | echo "left $(($(tr -d '\000' | wc -c)))."; } 2>&1)
+        said=" $(printf %s "$said" | tr '\n' ' ')"
+        case $said in *" $3+0 records in"*) ;; *) fail "reading $3 blocks of $1 bytes at block $2:$said" ;; esac
+        case $said in
+        *'left 0.'*) ;;
+        *'left '[1-9]*) verdict=no ;;
+        *) fail "counting what is no zero in $3 blocks of $1 bytes at block $2:$said" ;;
+        esac
+        shift 3
+    done
+    echo "e $verdict"
+}
+
 end_another 2>/dev/null
 
 # Not every file system can bypass the page cache; a disk always can.
@@ -101,6 +126,11 @@ while read -r command rest; do
     i) printf 'i %s\n' "$(cat "$sys/dev" "$sys/size" "$sys/diskseq" /proc/sys/kernel/random/boot_id 2>/dev/null | tr '\n' ' ')" ;;
     w) put $rest && printf 'w %s\n' "$rest" ;;
     z) zero $rest && printf 'z %s\n' "$rest" ;;
+    d)
+        forget $rest
+        echo "d $rest"
+        ;;
+    e) empty $rest ;;
     h) hash $rest ;;
     s) settle && echo s ;;
     u | k | f) "pull_$command" $rest ;;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::wire::{Command, Job, Jobs, Wire, cut, digest};
+use super::wire::{Command, Job, Jobs, Wire, cut, digest, is_yes};
 use super::{Cause, Meter};
 use crate::client::rescue::session::{Rights, Session, SessionError};
 use crate::disk_image::{Digest, Extent};
@@ -62,6 +62,18 @@ impl<'a> Remote<'a> {
             self.ask(&Command::Zero(piece)).await?;
         }
         Ok(())
+    }
+
+    /// Lets the disk forget a range: what it returns from there on is up to it, and to be looked at.
+    pub(super) async fn forget(&mut self, range: Range<u64>) -> Result<(), Cause> {
+        self.ask(&Command::Forget(range)).await?;
+        Ok(())
+    }
+
+    /// Whether a range is zero as the disk returns it.
+    pub(super) async fn is_empty(&mut self, range: Range<u64>) -> Result<bool, Cause> {
+        let answer = self.ask(&Command::Empty(cut(range)?)).await?;
+        Ok(is_yes(&answer))
     }
 
     /// The digest of a range as the disk returns it.

@@ -20,6 +20,10 @@ pub(super) enum Command {
     Identify,
     Write(Piece),
     Zero(Piece),
+    /// Let the disk forget these bytes.
+    Forget(Range<u64>),
+    /// Say whether all of this is zero.
+    Empty(Vec<Piece>),
     Hash(Vec<Piece>),
     Sync,
     Quit,
@@ -49,6 +53,8 @@ pub(super) enum Job {
     Pull(Extent),
     /// Compare this range with its digest.
     Verify(Extent),
+    /// See that this range is zero.
+    VerifyEmpty(Range<u64>),
 }
 
 /// Where jobs come from.
@@ -202,6 +208,7 @@ impl Sending<'_> {
                 let pieces = cut(extent.offset..extent.offset + extent.len)?;
                 (vec![Command::Hash(pieces)], Bytes::new())
             }
+            Job::VerifyEmpty(range) => (vec![Command::Empty(cut(range)?)], Bytes::new()),
         };
         // The receiver lives as long as we do.
         let _ = self.expected.send(commands.clone());
@@ -257,7 +264,7 @@ impl Job {
     fn weight(&self) -> u32 {
         match self {
             Self::Write(_, bytes) => u32::try_from(bytes.len()).unwrap_or(IN_FLIGHT).min(IN_FLIGHT),
-            Self::Pull(_) | Self::Verify(_) => 0,
+            Self::Pull(_) | Self::Verify(_) | Self::VerifyEmpty(_) => 0,
         }
     }
 
@@ -271,6 +278,10 @@ impl Job {
                     return Ok(extent.len);
                 }
                 Err(Cause::ReadBack { offset: extent.offset, len: extent.len, expected: extent.sha256, found })
+            }
+            Self::VerifyEmpty(range) => {
+                let (offset, len) = (range.start, range.end - range.start);
+                if is_yes(answer) { Ok(len) } else { Err(Cause::NotEmpty { offset, len }) }
             }
             Self::Pull(extent) => {
                 if digest(answer)? == extent.sha256 {
@@ -307,20 +318,21 @@ impl fmt::Display for Command {
             Self::Identify => f.write_str("i"),
             Self::Write(piece) => write!(f, "w {piece}"),
             Self::Zero(piece) => write!(f, "z {piece}"),
-            Self::Hash(pieces) => {
-                f.write_str("h")?;
-                pieces.iter().try_for_each(|piece| write!(f, " {piece}"))
-            }
+            Self::Forget(range) => write!(f, "d {} {}", range.start, range.end - range.start),
+            Self::Empty(pieces) => list(f, "e", pieces),
+            Self::Hash(pieces) => list(f, "h", pieces),
             Self::Sync => f.write_str("s"),
             Self::Quit => f.write_str("q"),
             Self::Pull => f.write_str("u"),
             Self::Skip(piece) => write!(f, "k {} {}", piece.size, piece.count),
-            Self::Fetch(pieces) => {
-                f.write_str("f")?;
-                pieces.iter().try_for_each(|piece| write!(f, " {piece}"))
-            }
+            Self::Fetch(pieces) => list(f, "f", pieces),
         }
     }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, command: &str, pieces: &[Piece]) -> fmt::Result {
+    f.write_str(command)?;
+    pieces.iter().try_for_each(|piece| write!(f, " {piece}"))
 }
 
 pub(super) fn cut(range: Range<u64>) -> Result<Vec<Piece>, Cause> {
@@ -328,15 +340,21 @@ pub(super) fn cut(range: Range<u64>) -> Result<Vec<Piece>, Cause> {
     pieces(range).ok_or(Cause::NotSectors { offset, end })
 }
 
-/// Answers repeat the command; a hash and an identity have a value instead.
+/// Answers repeat the command; where something was asked, they have a value instead.
 fn check(command: &Command, answer: &str) -> Result<(), Cause> {
     let fits = match command {
         Command::Identify => answer.starts_with("i "),
+        Command::Empty(_) => matches!(answer, "e yes" | "e no"),
         Command::Hash(_) => answer.starts_with("h "),
         Command::Fetch(_) => answer.starts_with("f "),
         other => other.to_string() == answer,
     };
     if fits { Ok(()) } else { Err(Cause::Remote(format!("it answered {answer:?} to {:?}", command.to_string()))) }
+}
+
+/// Whether the answer to [`Command::Empty`], once checked, is yes.
+pub(super) fn is_yes(answer: &str) -> bool {
+    answer == "e yes"
 }
 
 pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
