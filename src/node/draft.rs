@@ -51,6 +51,8 @@ pub struct Draft {
     pub kubeconfig: Given<Secret<String>>,
     /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: Given<bool>,
+    /// Any text: the user wants the machine flashed anew.
+    pub reflash: Given<String>,
     /// What must hold before create is done.
     pub join: JoinDraft,
     /// Limits for whole runs.

@@ -235,6 +235,8 @@ pub struct NodeSpec {
     pub drain: bool,
     /// Wait for the rescue shell of a machine where a node of another cluster answers.
     pub force: bool,
+    /// Whether the disk may hold a Talos node that was configured before: `force`, or a value of `reflash`.
+    pub over_talos: bool,
     /// Limit for the whole create.
     pub create_timeout: Duration,
 }
@@ -271,6 +273,7 @@ pub struct Parsed {
     drain: bool,
     join: JoinParts,
     force: bool,
+    over_talos: bool,
     create_timeout: Option<Duration>,
     instance_id: Given<String>,
 }
@@ -317,6 +320,7 @@ impl Parsed {
             );
         }
         let apply_mode = choice(&draft.apply_mode, "apply_mode", APPLY_MODES, &mut findings);
+        let force = draft.force.value().copied().unwrap_or(false);
         let create_timeout = duration(&draft.timeouts.create, "timeouts.create", &mut findings);
         let update_timeout = duration(&draft.timeouts.update, "timeouts.update", &mut findings);
         let delete_timeout = duration(&draft.timeouts.delete, "timeouts.delete", &mut findings);
@@ -334,7 +338,8 @@ impl Parsed {
             apply_mode,
             drain: draft.drain.value().copied().unwrap_or(true),
             join,
-            force: draft.force.value().copied().unwrap_or(false),
+            force,
+            over_talos: force || draft.reflash.value().is_some(),
             create_timeout,
             update_timeout,
             delete_timeout,
@@ -367,6 +372,7 @@ impl Parsed {
             apply_mode: self.apply_mode,
             drain: self.drain,
             force: self.force,
+            over_talos: self.over_talos,
             create_timeout: self.create_timeout.unwrap_or(DEFAULT_CREATE_TIMEOUT),
         })
     }

@@ -141,7 +141,7 @@ impl Cause {
             Self::Kubernetes(error) => error.hints(),
             Self::Foreign { .. } => vec![
                 "check that endpoint is the address of this instance; a machine of another cluster is never touched".into(),
-                "if it is a leftover that may go, boot its rescue system and apply again; with force = true the apply waits for that".into(),
+                "if it is a leftover that may go, boot its rescue system and apply again with force = true, which also waits for that".into(),
             ],
             Self::WrongNode { .. } => vec![
                 "check that endpoint is the address of this instance and hostname its name".into(),

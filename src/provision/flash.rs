@@ -36,6 +36,7 @@ fn requirements(job: &Job, flash: &SshFlash, image: &PreparedImage) -> Requireme
     wanted.secure_boot = job.spec.image.installer.secure_boot;
     wanted.instance_id.clone_from(&job.spec.instance_id);
     wanted.allow_disk_in_use = flash.allow_root_disk;
+    wanted.allow_talos = job.spec.over_talos;
     wanted.pull = (flash.source == Source::Pull).then_some(image.image().format);
     wanted
 }

@@ -44,6 +44,7 @@ pub fn draft(config: &Value, settings: &Settings) -> Draft {
         kubeconfig: given::twin(given::secret(config.get("kubeconfig")), given::secret(config.get("kubeconfig_wo")))
             .or(settings.kubeconfig.clone()),
         force: given::boolean(config.get("force")),
+        reflash: given::string(config.get("reflash")),
         join: join(config.get("join")),
         timeouts: timeouts(config.get("timeouts")),
         image_factory: settings.factory(),

@@ -50,7 +50,8 @@ fn identity() -> Vec<Attribute> {
             "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
         ),
         Attribute::string("reflash").optional().description(
-            "Any text; a change replaces the node, which flashes the machine anew. The first value after an import is only noted.",
+            "Any text; a change replaces the node, which flashes the machine anew, also over the Talos node on its disk. The \
+             first value after an import is only noted.",
         ),
     ]
 }
@@ -253,7 +254,8 @@ fn behaviour() -> Vec<Attribute> {
             .default(false)
             .description(
                 "When a Talos node of another cluster answers at the address, wait for the machine's rescue shell instead of \
-                 failing at once. That node is never touched: whoever boots its rescue system gives it up.",
+                 failing at once; and overwrite a disk on which that shell finds a Talos node. No node is touched while it runs: \
+                 whoever boots its rescue system gives it up.",
             ),
         Attribute::object(
             "timeouts",

@@ -19,6 +19,8 @@ pub struct Requirements {
     pub instance_id: Option<String>,
     /// The user insists on a disk that is in use (`flash.allow_root_disk`).
     pub allow_disk_in_use: bool,
+    /// The user knows that the disk holds a Talos node (`force`, `reflash`).
+    pub allow_talos: bool,
     /// The shell is to download the image by itself (`flash.source = "pull"`), compressed like this.
     pub pull: Option<Format>,
     /// Lets a regular file stand for the disk, and asks for no rights: only code that is built to be tested can set it.
@@ -34,6 +36,7 @@ impl Requirements {
             secure_boot: false,
             instance_id: None,
             allow_disk_in_use: false,
+            allow_talos: false,
             pull: None,
             file: false,
         }
@@ -144,6 +147,14 @@ pub enum Refusal {
         /// Number and name of each.
         processes: String,
     },
+    /// A Talos node lives on it: it had a configuration once.
+    #[error("{disk} holds a Talos node that was configured before ({partitions})")]
+    Talos {
+        /// As asked for.
+        disk: String,
+        /// Name and label of its partitions.
+        partitions: String,
+    },
     /// The running system is to be overwritten, and does not run from this disk.
     #[error("flash.method is \"in_place\", but the system runs from {root}, not from {disk}")]
     NotTheRootDisk {
@@ -234,6 +245,9 @@ impl Refusal {
                 "stop what stands on it (vgchange -an, mdadm --stop, cryptsetup close), or is this the wrong disk?"
             }
             Self::Open { .. } => "wait for that process or stop it: it may be an earlier flash",
+            Self::Talos { .. } => {
+                "is this the right machine? To overwrite that node on purpose, set force = true or give reflash a value"
+            }
             Self::NotTheRootDisk { .. } => {
                 "set flash.method = \"ssh\" (the disk is free), or flash.disk to the disk that the system runs from"
             }
@@ -278,6 +292,9 @@ pub fn refusals(facts: &Facts, requirements: &Requirements) -> Vec<Refusal> {
     found.extend(disk(&facts.disk, requirements));
     if !requirements.allow_disk_in_use {
         found.extend(use_of(&facts.disk));
+    }
+    if !requirements.allow_talos {
+        found.extend(talos(&facts.disk));
     }
     found.extend(machine(facts, requirements));
     found
@@ -336,6 +353,21 @@ pub(super) fn disk(disk: &Disk, requirements: &Requirements) -> Option<Refusal> 
         return Some(Refusal::SectorSize { disk: path(), size: disk.sector_size });
     }
     (disk.size < needed).then(|| Refusal::TooSmall { disk: path(), size: disk.size, needed })
+}
+
+/// Talos makes these two when it starts from a flashed disk (v1.12.2 pkg/machinery/constants, StatePartitionLabel and
+/// EphemeralPartitionLabel); an image has neither. Machines are mistaken for each other, and a rescue system looks the same on all.
+fn talos(disk: &Disk) -> Option<Refusal> {
+    let made = |label: &str| label == "STATE" || label == "EPHEMERAL";
+    disk.partitions.iter().any(|partition| made(&partition.label)).then(|| Refusal::Talos {
+        disk: disk.path.clone(),
+        partitions: disk
+            .partitions
+            .iter()
+            .map(|partition| format!("{} {}", partition.name, partition.label).trim_end().to_owned())
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
 }
 
 fn use_of(disk: &Disk) -> Vec<Refusal> {

@@ -36,6 +36,10 @@ fn each_rule_has_its_refusal() {
         ("swap=/dev/sda2", Refusal::Swap { disk: disk(), swaps: "/dev/sda2".into() }),
         ("holder=dm-0\nholder=md127", Refusal::Held { disk: disk(), holders: "dm-0, md127".into() }),
         ("opener=77 dd", Refusal::Open { disk: disk(), processes: "77 dd".into() }),
+        (
+            "partition=sda3 META\npartition=sda4 STATE",
+            Refusal::Talos { disk: disk(), partitions: "sda1 cloudimg-rootfs, sda15, sda3 META, sda4 STATE".into() },
+        ),
         ("secure_boot=1", Refusal::SecureBoot),
         ("user_data=I2Nsb3VkLWNvbmZpZwo=", Refusal::UserData("#cloud-config".into())),
     ];
@@ -52,6 +56,15 @@ fn a_missing_tool_is_named() {
         let facts = parse("/dev/sda", &ANSWER.replace(line, "")).unwrap();
         assert_eq!(refusals(&facts, &requirements()), [Refusal::MissingTool(tool)]);
     }
+}
+
+#[test]
+fn a_node_of_talos_is_overwritten_only_on_demand() {
+    let flashed = facts("partition=sda1 EFI\npartition=sda2 META");
+    assert_eq!(refusals(&flashed, &requirements()), [], "an image that never started is no node");
+    let node = facts("partition=sda1 EFI\npartition=sda2 META\npartition=sda4 EPHEMERAL");
+    assert!(matches!(refusals(&node, &requirements())[..], [Refusal::Talos { .. }]));
+    assert_eq!(refusals(&node, &Requirements { allow_talos: true, ..requirements() }), []);
 }
 
 #[test]
