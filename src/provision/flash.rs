@@ -90,6 +90,12 @@ async fn in_place(
     {
         return Ok(format!("{} was overwritten by the system that ran from it, out of sight: {answer}", flash.disk));
     }
+    if left.planned_bytes == 0 {
+        return Ok(format!(
+            "{} was overwritten by what an earlier run had started, read back and compared",
+            flash.disk
+        ));
+    }
     Ok(format!(
         "{} MiB written to {} below the running system, read back and compared, in {}",
         left.planned_bytes >> 20,

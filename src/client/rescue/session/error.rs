@@ -221,7 +221,10 @@ impl SessionError {
             Self::Unreachable { .. } | Self::Timeout { .. } => hint(
                 "check the address, the security list of the OCI subnet (ingress TCP on the SSH port) and that the machine is running",
             ),
-            Self::Handshake { .. } | Self::NotSsh { .. } => hint("is this port really an SSH server?"),
+            Self::Handshake { .. } => hint(
+                "is this port really an SSH server? One that still starts, or that too many connect to (MaxStartups), hangs up: look at its log",
+            ),
+            Self::NotSsh { .. } => hint("is this port really an SSH server?"),
             Self::Busy { .. } => hint(
                 "too many connect to it at once (MaxStartups), or earlier attempts from this address failed (PerSourcePenalties): wait a little, and run again",
             ),
