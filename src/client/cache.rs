@@ -20,10 +20,12 @@ use crate::client::factory::{Factory, FactoryError};
 use crate::client::file;
 use crate::disk_image::DecodeError;
 
+mod ground;
 mod prepared;
 mod preparing;
 mod shelf;
 
+pub use ground::user;
 pub use prepared::{PreparedImage, ReadError};
 
 use preparing::{Failure, Preparation};
@@ -100,6 +102,14 @@ pub enum CacheError {
         #[source]
         source: io::Error,
     },
+    /// Others than this user may write there, and so decide what is flashed.
+    #[error("using the image cache at {path}: {why}")]
+    Untrusted {
+        /// The directory.
+        path: PathBuf,
+        /// Who, and how.
+        why: String,
+    },
     /// The download failed.
     #[error("downloading {url}")]
     Download {
@@ -118,12 +128,12 @@ pub enum CacheError {
         #[source]
         source: DecodeError,
     },
-    /// The decoded data does not fit.
-    #[error("the image cache at {path} has no room for the decoded image: {needed} bytes are needed")]
+    /// The compressed image, or the decoded data, does not fit.
+    #[error("the image cache at {path} has no room for the disk image: {needed} bytes are needed")]
     NoRoom {
         /// The directory.
         path: PathBuf,
-        /// Bytes of the prepared image.
+        /// Bytes of the file that did not fit.
         needed: u64,
     },
     /// The work was given up.
@@ -147,6 +157,16 @@ impl CacheError {
         match self {
             Self::Directory { .. } => vec![
                 "set cache_dir in the provider block to a directory that is writable and has room for the image".into(),
+            ],
+            Self::Untrusted { path, .. } => vec![
+                "whoever may write there decides what is flashed: set cache_dir in the provider block, or HOME or \
+                 XDG_CACHE_HOME, so that it is a directory of your own"
+                    .into(),
+                format!(
+                    "if only you have written there, take it back with `chown -R $(id -u)` and `chmod -R go-w` on {}",
+                    path.display()
+                ),
+                "nothing was written to the machine".into(),
             ],
             Self::NoRoom { .. } => vec![
                 "make room there, or set cache_dir in the provider block to a directory on a larger disk".into(),
@@ -226,9 +246,12 @@ impl ImageCache {
         Ok(image)
     }
 
-    /// Makes the directory; gives the name that stands for a URL there.
+    /// Makes the directory, and tidies it up; gives the name that stands for a URL there.
     fn begin(&self, url: &Url) -> Result<String, CacheError> {
-        self.shelf.make().map_err(|source| broken(&self.shelf.0, source))?;
+        if let Some(why) = self.shelf.make().map_err(|source| broken(&self.shelf.0, source))? {
+            return Err(CacheError::Untrusted { path: self.shelf.0.clone(), why });
+        }
+        self.shelf.tidy();
         Ok(hex::encode(Sha256::digest(url.as_str().as_bytes())))
     }
 
@@ -383,6 +406,18 @@ impl ImageCache {
         let failed = |source| CacheError::Download { url: url.clone(), source };
         let mut body = factory.open(url).await.map_err(failed)?;
         let total = body.size();
+        match (ground::room(&self.shelf.0), total) {
+            (Some(room), Some(needed)) if needed > room => {
+                return Err(CacheError::NoRoom { path: self.shelf.0.clone(), needed });
+            }
+            // One that never ends must not fill the disk.
+            (Some(room), None) => body = body.at_most(room / 10 * 9),
+            _ => {}
+        }
+        let broken = |path: &Path, source: io::Error| match total {
+            Some(needed) if ground::is_full(&source) => CacheError::NoRoom { path: self.shelf.0.clone(), needed },
+            _ => broken(path, source),
+        };
         let mut file = tokio::fs::File::create(&part.0).await.map_err(|source| broken(&part.0, source))?;
         let mut hash = Sha256::new();
         let mut size = 0u64;

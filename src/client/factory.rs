@@ -121,9 +121,7 @@ impl Factory {
     /// When the Factory does not know the schematic or the version, cannot build the image, or does not answer.
     pub async fn asset(&self, url: &Url) -> Result<Asset, FactoryError> {
         let response = self.http.head(url).await?;
-        let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
-        let size = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
-        Ok(Asset { size: size.filter(|size| *size > 0) })
+        Ok(Asset { size: download::length_of(&response) })
     }
 
     /// Starts to download an image. The stream resumes by itself after a broken connection.

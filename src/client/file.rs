@@ -1,9 +1,10 @@
 //! Files that are complete or not there: written under another name, synced, and only then renamed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -116,6 +117,7 @@ pub fn write(
         return Err(FileError::NotAFile { path: path.to_owned() });
     };
     fs::create_dir_all(folder).map_err(failed)?;
+    sweep(folder, name);
     let mut part_name = OsString::from(".");
     part_name.push(name);
     part_name.push(format!(".{}.part", std::process::id()));
@@ -123,6 +125,8 @@ pub fn write(
     // Its name can be guessed: what another put there is neither followed nor written to.
     let _ = fs::remove_file(&part.0);
     let file = File::create_new(&part.0).map_err(failed)?;
+    // Tells others that it is at work. Where there are no locks, it goes without.
+    let _ = file.try_lock();
     let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, file), hash: Sha256::new(), size: 0 };
     fill(&mut sink).and_then(|()| sink.flush()).map_err(failed)?;
     sink.file.get_ref().sync_all().map_err(failed)?;
@@ -178,6 +182,28 @@ pub fn remove(path: &Path, sha256: &str) -> Result<Removal, FileError> {
         }
     }
 }
+
+/// Removes what runs that were killed left half-written of this file: nobody holds a lock on it, and nobody is about to take one.
+fn sweep(folder: &Path, name: &OsStr) {
+    let begins = format!(".{}.", name.to_string_lossy());
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let found = entry.file_name();
+        let process = found.to_str().and_then(|found| found.strip_prefix(&begins)?.strip_suffix(".part"));
+        if !process.is_some_and(|process| !process.is_empty() && process.bytes().all(|digit| digit.is_ascii_digit())) {
+            continue;
+        }
+        let fresh = |found: fs::Metadata| found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age < ABOUT_TO));
+        if entry.metadata().is_ok_and(|found| found.is_file() && !fresh(found))
+            && File::options().write(true).open(entry.path()).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            // Only room is lost when it stays.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Far more than passes between the making of a file and its lock.
+const ABOUT_TO: Duration = Duration::from_secs(60);
 
 /// Behind a link stands what is written; the link stays.
 fn target(path: &Path) -> Result<PathBuf, FileError> {
@@ -289,6 +315,26 @@ mod tests {
         put(&path, b"abc").unwrap();
         assert_eq!(fs::read(&other).unwrap(), b"precious");
         assert!(!path.is_symlink());
+    }
+
+    #[test]
+    fn what_killed_runs_left_goes_and_what_is_at_work_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        let old = |name: &str| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(long_ago).unwrap();
+            file
+        };
+        for name in [".image.4194305.part", ".other.4194305.part", ".image.mine.part"] {
+            old(name);
+        }
+        let held = old(".image.4194306.part");
+        held.lock().unwrap();
+        File::create(folder.path().join(".image.4194307.part")).unwrap();
+        put(&folder.path().join("image"), b"abc").unwrap();
+        let kept = [".image.4194306.part", ".image.4194307.part", ".image.mine.part", ".other.4194305.part", "image"];
+        assert_eq!(names(folder.path()), kept);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::client::cache::ImageCache;
+use crate::client::cache::{ImageCache, user};
 use crate::client::factory::Factory;
 use crate::node::draft::{ClientDraft, SshDraft};
 use crate::node::given::Given;
@@ -201,13 +201,18 @@ pub fn journal_place(cache_dir: &std::path::Path) -> Option<PathBuf> {
     }
 }
 
-/// `$XDG_CACHE_HOME/terraform-provider-talosoci`, else below `~/.cache`, else below the temporary directory.
+/// `$XDG_CACHE_HOME/terraform-provider-talosoci`, else below `~/.cache`, else below the temporary directory, where each user has
+/// one of his own.
 pub fn default_cache_dir() -> PathBuf {
-    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    home("XDG_CACHE_HOME")
-        .or_else(|| home("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("terraform-provider-talosoci")
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    cache_dir_of(set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))))
+}
+
+fn cache_dir_of(caches: Option<PathBuf>) -> PathBuf {
+    match caches {
+        Some(caches) => caches.join("terraform-provider-talosoci"),
+        None => std::env::temp_dir().join(format!("terraform-provider-talosoci-{}", user())),
+    }
 }
 
 /// Schema of the provider block.
@@ -267,4 +272,15 @@ pub fn client_configuration_attribute(description: &str) -> Attribute {
     )
     .optional()
     .description(description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_home_each_user_has_a_cache_of_his_own() {
+        assert_eq!(cache_dir_of(Some("/c".into())), std::path::Path::new("/c/terraform-provider-talosoci"));
+        assert!(cache_dir_of(None).to_string_lossy().ends_with(&format!("terraform-provider-talosoci-{}", user())));
+    }
 }

@@ -7,7 +7,8 @@ use crate::client::rescue::probe::probe;
 use crate::client::rescue::session::Session;
 use crate::node::spec::{Flash, SshFlash};
 use crate::provision::error::Cause;
-use crate::provision::observe::{HANDSHAKE, Observation, talos, target};
+use crate::provision::observe::{Observation, talos};
+use crate::provision::shell::shell;
 use crate::provision::wait::{Look, until};
 use crate::provision::{Job, Step};
 
@@ -18,12 +19,11 @@ const BOOT: Duration = Duration::from_secs(15 * 60);
 /// attached is left alone: its user moves the disk while this waits.
 pub async fn run(job: &Job, seen: &mut Observation) -> Step {
     let mut awaited = "Talos to boot".to_owned();
-    let mut limit = BOOT;
     match &job.spec.flash {
-        // It reboots by itself; maybe it is still being written.
-        Flash::Ssh(flash) if flash.in_place => limit = 3 * BOOT,
+        // It reboots by itself.
+        Flash::Ssh(flash) if flash.in_place => {}
         Flash::Ssh(flash) => {
-            let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
+            let session = shell(job, flash).await?;
             if is_helper(job, flash, &session).await? {
                 awaited = format!(
                     "{} to be moved from {} to its own instance, and Talos to boot there",
@@ -36,7 +36,7 @@ pub async fn run(job: &Job, seen: &mut Observation) -> Step {
         }
         Flash::None => {}
     }
-    *seen = until(&job.limits.within(limit), awaited, || async {
+    *seen = until(&job.limits.within(BOOT), awaited, || async {
         match talos(job).await {
             Err(cause) => Look::Failed(cause),
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),

@@ -1,29 +1,38 @@
 //! Phase flash: the disk holds the image, read back and compared.
 
+use std::time::Duration;
+
 use crate::client::cache::PreparedImage;
-use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Levers, Progress, Pull, System};
-use crate::client::rescue::probe::{Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
+use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Levers, Overwrite, Progress, Pull, Sight, System};
+use crate::client::rescue::probe::{Disk, Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
 use crate::client::rescue::session::Session;
 use crate::disk_image::{HEAD, ZeroMode};
 use crate::node::spec::{Flash, Source, SshFlash, Zero};
 use crate::provision::error::Cause;
-use crate::provision::observe::{HANDSHAKE, target};
+use crate::provision::observe::{Observation, talos};
+use crate::provision::shell::shell;
 use crate::provision::transcript::seconds;
-use crate::provision::wait::bounded;
+use crate::provision::wait::{Look, bounded, orderly, until};
 use crate::provision::{Job, Step, journal};
+
+/// How long what was staged in the RAM of a machine may take to be taken away after a stop.
+const TIDY: Duration = Duration::from_secs(10);
+
+/// How long an overwrite that nobody sees may take, with the boot into Talos: a slow volume is written for a quarter of an hour.
+const OUT_OF_SIGHT: Duration = Duration::from_secs(45 * 60);
 
 /// Looks, refuses what must not be overwritten, and writes.
 pub async fn run(job: &Job, image: Option<&PreparedImage>) -> Step {
     let (Flash::Ssh(flash), Some(image)) = (&job.spec.flash, image) else {
         return Ok("nothing to flash".into());
     };
+    let wanted = requirements(job, flash, image);
+    let session = shell(job, flash).await?;
+    if flash.in_place {
+        return in_place(job, flash, image, &session, &wanted).await;
+    }
     let work = async {
-        let session = Session::connect(&target(flash), HANDSHAKE).await.map_err(Cause::Session)?;
         let facts = probe(&session, &flash.disk).await.map_err(Cause::Probe)?;
-        let wanted = requirements(job, flash, image);
-        if flash.in_place {
-            return in_place(job, flash, image, &session, &facts, &wanted).await;
-        }
         refuse(&facts, &wanted).map_err(Cause::Refused)?;
         write(job, flash, &session, &facts, image).await
     };
@@ -58,27 +67,67 @@ async fn in_place(
     flash: &SshFlash,
     image: &PreparedImage,
     session: &Session,
-    facts: &Facts,
     wanted: &Requirements,
 ) -> Step {
     let levers = Levers::default();
     let needs = Needs { payload: image.image().data_size() + HEAD };
-    let ground = survey(session, facts, &levers).await.map_err(Cause::Probe)?;
-    refuse_in_place(facts, &ground, wanted, needs).map_err(Cause::Refused)?;
-    let system = System { facts, ground: &ground, needs, levers: &levers };
-    let options = options(job, flash, image).await;
+    let look = async {
+        let facts = probe(session, &flash.disk).await.map_err(Cause::Probe)?;
+        let ground = survey(session, &facts, &levers).await.map_err(Cause::Probe)?;
+        refuse_in_place(&facts, &ground, wanted, needs).map_err(Cause::Refused)?;
+        Ok((facts, ground, options(job, flash, image).await))
+    };
+    let (facts, ground, options) = bounded(&job.limits, look).await.map_err(Cause::ended)?;
+    let system = System { facts: &facts, ground: &ground, needs, levers: &levers };
     let source = ImageSource::prepared(image.clone());
-    let done =
-        flash::overwrite(session, system, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
-    Ok(match done.seen_to_reboot {
-        true => format!(
-            "{} MiB written to {} below the running system, read back and compared, in {}",
-            done.planned_bytes >> 20,
-            flash.disk,
-            seconds(done.took)
-        ),
-        false => format!("{} is being overwritten by the system that ran from it, out of sight", flash.disk),
+    let tell = tell(job);
+    let left = orderly(&job.limits, TIDY, async |cancel| {
+        flash::overwrite(session, system, source, &options, &tell, &cancel).await.map_err(flash_error)
     })
+    .await
+    .map_err(Cause::ended)?;
+    if !left.seen_to_reboot
+        && let Some(answer) = out_of_sight(job, session, system, &left).await?
+    {
+        return Ok(format!("{} was overwritten by the system that ran from it, out of sight: {answer}", flash.disk));
+    }
+    if left.planned_bytes == 0 {
+        return Ok(format!(
+            "{} was overwritten by what an earlier run had started, read back and compared",
+            flash.disk
+        ));
+    }
+    Ok(format!(
+        "{} MiB written to {} below the running system, read back and compared, in {}",
+        left.planned_bytes >> 20,
+        flash.disk,
+        seconds(left.took)
+    ))
+}
+
+/// Looks both ways until one tells how an overwrite went: whether Talos answers, and what the old system says of its script. Gives
+/// the answer of Talos, or `None` when the machine was seen to reboot.
+async fn out_of_sight(
+    job: &Job,
+    session: &Session,
+    system: System<'_>,
+    left: &Overwrite,
+) -> Result<Option<String>, Cause> {
+    let tell = tell(job);
+    until(&job.limits.within(OUT_OF_SIGHT), "the overwrite to end", || async {
+        let why = match talos(job).await {
+            Err(cause) => return Look::Failed(cause),
+            Ok(Observation::Unreachable { why }) => why,
+            Ok(seen) => return Look::Ready(Some(seen.to_string())),
+        };
+        match flash::revisit(session, system, left, &tell).await {
+            Ok(Sight::Rebooting) => Look::Ready(None),
+            Ok(Sight::Nothing(said)) => Look::Pending(format!("Talos API: {why}; SSH: {said}")),
+            Err(error) => Look::Failed(flash_error(error)),
+        }
+    })
+    .await
+    .map_err(Cause::ended)
 }
 
 async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &PreparedImage) -> Step {
@@ -86,17 +135,28 @@ async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, im
     let options = options(job, flash, image).await;
     let done =
         flash::flash(session, facts, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
+    let disk = named(facts);
     if done.written_bytes + done.zeroed_bytes == 0 {
         // An earlier run ended after its flash.
-        return Ok(format!("{} holds the image already, {} MiB compared", flash.disk, done.verified_bytes >> 20));
+        return Ok(format!("{disk} holds the image already, {} MiB compared", done.verified_bytes >> 20));
     }
     Ok(format!(
-        "{} MiB written to {}, {} MiB read back and compared, in {}",
+        "{} MiB written to {disk}, {} MiB read back and compared, in {}",
         (done.written_bytes + done.zeroed_bytes) >> 20,
-        flash.disk,
         done.verified_bytes >> 20,
         seconds(done.took)
     ))
+}
+
+/// The disk with the name that it has wherever it is attached, where it has one: which of several was written can then be told later.
+fn named(facts: &Facts) -> String {
+    let Disk { path, aliases, serial, .. } = &facts.disk;
+    let own = aliases.iter().find(|alias| alias.starts_with("/dev/disk/by-id/") && *alias != path);
+    match own {
+        Some(own) => format!("{path} ({own})"),
+        None if !serial.is_empty() => format!("{path} (serial number {serial})"),
+        None => path.clone(),
+    }
 }
 
 async fn options(job: &Job, flash: &SshFlash, image: &PreparedImage) -> FlashOptions {
@@ -151,7 +211,6 @@ fn flash_error(error: flash::FlashError) -> Cause {
 mod tests {
     use super::*;
     use crate::node::spec::{HostKey, SshAuth};
-    use std::time::Duration;
 
     #[test]
     fn a_flash_that_had_to_end_says_what_it_left_behind() {

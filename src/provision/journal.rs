@@ -3,13 +3,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+
+use crate::client::cache::user;
 
 /// A file larger than this is set aside before a new run writes to it.
 const LARGEST: u64 = 4 << 20;
@@ -188,6 +190,10 @@ fn open(place: &Path) -> std::io::Result<File> {
         // It may be the cache directory, in which lies what is flashed: whoever makes it, makes it for this user alone.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
+    // Below the temporary directory another user may have put one there, to have his file written to.
+    if fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink() && ![0, user()].contains(&found.uid())) {
+        return Err(std::io::Error::other("it is a symbolic link that another user has made"));
+    }
     if fs::metadata(place).is_ok_and(|found| found.len() > LARGEST) {
         fs::rename(place, place.with_extension("old"))?;
     }
@@ -227,6 +233,20 @@ mod tests {
         let cache = folder.path().join("cache");
         Journal::open(Some(&cache.join("journal.jsonl")), "a");
         assert_eq!(fs::metadata(cache).expect("it was made").permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_link_of_another_user_is_not_followed() {
+        if user() != 0 {
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let (place, precious) = (folder.path().join("journal.jsonl"), folder.path().join("precious"));
+        fs::write(&precious, "").expect("a file");
+        std::os::unix::fs::symlink(&precious, &place).expect("a link");
+        std::os::unix::fs::lchown(&place, Some(4242), None).expect("given away");
+        Journal::open(Some(&place), "a").enter("flash");
+        assert_eq!(fs::read_to_string(&precious).expect("it is there"), "");
     }
 
     #[test]

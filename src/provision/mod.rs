@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::cache::ImageCache;
 use crate::client::factory::Factory;
+use crate::client::rescue::session::Accepted;
 use crate::client::talos::Address;
 use crate::node::spec::{Activation, Flash, NodeSpec};
 use crate::node::temporary::Temporary;
@@ -65,6 +66,7 @@ mod configure;
 mod flash;
 mod image;
 mod join;
+mod shell;
 mod upgrade;
 
 /// Lifetime of the administrator certificate for the temporary cluster: longer than any create.
@@ -79,6 +81,8 @@ pub struct Job {
     places: Places,
     limits: Limits,
     known: Option<Known>,
+    /// The host key that is trusted for this run, where the first one is.
+    accepted: Accepted,
 }
 
 /// A node as an earlier run left it.
@@ -107,7 +111,7 @@ impl Job {
         let temporary = Temporary::derive(&spec).map_err(Cause::Temporary)?;
         let temporary_credentials = temporary.credentials(now, CREDENTIALS_LIFETIME).map_err(Cause::Temporary)?;
         let limits = Limits { deadline: Instant::now() + spec.create_timeout, stop, journal: Journal::default() };
-        Ok(Self { spec, temporary, temporary_credentials, places, limits, known: None })
+        Ok(Self { spec, temporary, temporary_credentials, places, limits, known: None, accepted: Accepted::default() })
     }
 
     /// The same for a node that exists, to be done within `limit`.

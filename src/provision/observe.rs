@@ -135,7 +135,7 @@ pub async fn observe(job: &Job) -> Result<Observation, Cause> {
     let Flash::Ssh(flash) = &job.spec.flash else {
         return Ok(Observation::Unreachable { why });
     };
-    match Session::connect(&target(flash), HANDSHAKE).await {
+    match Session::connect(&target(job, flash), HANDSHAKE).await {
         Ok(session) => {
             session.close().await;
             Ok(Observation::Rescue)
@@ -238,7 +238,7 @@ fn upgraded_from(yaml: &str) -> Option<String> {
 }
 
 /// SSH target of a flash.
-pub fn target(flash: &SshFlash) -> Target {
+pub fn target(job: &Job, flash: &SshFlash) -> Target {
     Target {
         host: flash.host.clone(),
         port: flash.port,
@@ -250,7 +250,7 @@ pub fn target(flash: &SshFlash) -> Target {
         host_key: match &flash.host_key {
             HostKey::Pinned(keys) => HostKeyPolicy::Pinned(keys.clone()),
             HostKey::KnownHosts(content) => HostKeyPolicy::KnownHosts(content.clone()),
-            HostKey::AcceptNew => HostKeyPolicy::AcceptNew,
+            HostKey::AcceptNew => HostKeyPolicy::AcceptNew(job.accepted.clone()),
         },
     }
 }

@@ -117,9 +117,36 @@ pub async fn bounded<T, E>(limits: &Limits, action: impl Future<Output = Result<
     }
 }
 
+/// Runs one action under the same limits that has to tidy up when it ends early: it is told so by its token, and has `grace` for it.
+pub async fn orderly<T, E, F>(
+    limits: &Limits,
+    grace: Duration,
+    action: impl FnOnce(CancellationToken) -> F,
+) -> Result<T, Ended<E>>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let started = Instant::now();
+    let cancel = CancellationToken::new();
+    let mut action = Box::pin(action(cancel.clone()));
+    let ended = tokio::select! {
+        biased;
+        () = limits.stop.cancelled() => Ended::Stopped { last: String::new() },
+        () = tokio::time::sleep_until(limits.deadline) => {
+            Ended::TimedOut { after: started.elapsed(), last: String::new() }
+        }
+        done = &mut action => return done.map_err(Ended::Failed),
+    };
+    cancel.cancel();
+    // How it ends does not matter any more.
+    let _ = tokio::time::timeout(grace, action).await;
+    Err(ended)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn limits(limit: Duration) -> Limits {
         Limits { deadline: Instant::now() + limit, stop: CancellationToken::new(), journal: Journal::default() }
@@ -156,5 +183,25 @@ mod tests {
         limits.stop.cancel();
         let found = until(&limits, "x", std::future::pending::<Look<(), ()>>).await;
         assert!(matches!(found, Err(Ended::Stopped { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_to_tidy_up_is_given_time_for_it_but_not_for_ever() {
+        let stopped = limits(Duration::from_secs(3600));
+        stopped.stop.cancel();
+        for limits in [stopped, limits(Duration::from_secs(3))] {
+            let tidied = AtomicBool::new(false);
+            let tidy = async |cancel: CancellationToken| {
+                cancel.cancelled().await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                tidied.store(true, Ordering::Relaxed);
+                Ok::<(), ()>(())
+            };
+            let ended = orderly(&limits, Duration::from_secs(10), tidy).await;
+            assert!(matches!(ended, Err(Ended::Stopped { .. } | Ended::TimedOut { .. })), "{ended:?}");
+            assert!(tidied.load(Ordering::Relaxed));
+            let ended = orderly(&limits, Duration::from_secs(10), |_| std::future::pending::<Result<(), ()>>()).await;
+            assert!(ended.is_err());
+        }
     }
 }

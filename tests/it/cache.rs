@@ -1,7 +1,7 @@
 //! The image cache, against a server that gives one file: how often is it asked, and what survives damage.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use talosoci::client::cache::{CacheError, Fetching, ImageCache, PreparedImage, Wanted};
-use talosoci::client::factory::Factory;
+use talosoci::client::factory::{Factory, FactoryError};
 use talosoci::disk_image::{Digest, Event};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -247,12 +247,22 @@ async fn what_killed_runs_left_is_swept_by_the_next() {
     let key = store.only("lock").file_stem().unwrap().to_str().unwrap().to_owned();
     fs::remove_file(store.only("prepared")).unwrap();
     let left = store.folder.path().join(format!("{key}.99999.0.part"));
-    let foreign = store.folder.path().join(format!("{}.99999.0.part", "0".repeat(64)));
-    fs::write(&left, "half").unwrap();
-    fs::write(&foreign, "half").unwrap();
+    let of_another = |digit: &str, kind: &str| store.folder.path().join(format!("{}{kind}", digit.repeat(64)));
+    let (stale, held) = (of_another("0", ".99999.0.part"), of_another("1", ".99999.0.part"));
+    let no_part = store.folder.path().join("notes.part");
+    for path in [&left, &stale, &held, &no_part] {
+        fs::write(path, "half").unwrap();
+    }
+    // Another run is at that image.
+    let lock = File::create(of_another("1", ".lock")).unwrap();
+    lock.lock().unwrap();
     store.prepare().await.unwrap();
-    assert!(!left.exists());
-    assert!(foreign.exists(), "another URL may be at work");
+    assert!(!left.exists() && !stale.exists());
+    assert!(held.exists() && no_part.exists());
+    // Also when there is nothing to be made.
+    lock.unlock().unwrap();
+    store.prepare().await.unwrap();
+    assert!(!held.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +337,7 @@ async fn a_directory_that_is_too_small_is_named_with_what_is_needed() {
     let size = |extension| fs::metadata(store.only(extension)).unwrap().len();
     let (compressed, needed) = (size("image"), size("prepared"));
     let small = store.in_folder(tempfile::tempdir().unwrap());
-    let room = format!("size={}", compressed + needed / 2);
+    let room = format!("size={},mode=700", compressed + needed / 2);
     let folder = small.folder.path().to_str().unwrap();
     output("mount", &["-t", "tmpfs", "-o", &room, "tmpfs", folder]);
     let error = small.prepare().await.unwrap_err();
@@ -338,4 +348,49 @@ async fn a_directory_that_is_too_small_is_named_with_what_is_needed() {
     assert!(text.contains(folder) && text.contains(&needed.to_string()), "{text}");
     // The download need not be repeated.
     assert_eq!((images, parts), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_others_may_write_to_is_not_used() {
+    let store = Store::with(image::xz(&image::raw(16))).await;
+    fs::set_permissions(store.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = store.prepare().await.unwrap_err();
+    assert!(matches!(&error, CacheError::Untrusted { why, .. } if why.contains("777")), "{error:?}");
+    let hints = error.hints().join("; ");
+    assert!(hints.contains("cache_dir") && hints.contains("go-w"), "{hints}");
+    assert_eq!(store.asked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_an_endless_image_nor_one_that_is_too_large_fills_the_disk() {
+    if output("id", &["-u"]) != "0" {
+        return skip("mounting a small tmpfs needs root");
+    }
+    for (head, known) in [("", false), ("Content-Length: 20000000\r\n", true)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut method = [0; 4];
+                    stream.read_exact(&mut method).await.unwrap();
+                    stream.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n").as_bytes()).await.unwrap();
+                    while method == *b"GET " && stream.write_all(&[7; 10_000]).await.is_ok() {}
+                });
+            }
+        });
+        let store = Store { folder: tempfile::tempdir().unwrap(), base, asked: Arc::default() };
+        let folder = store.folder.path().to_str().unwrap();
+        output("mount", &["-t", "tmpfs", "-o", "size=4M,mode=700", "tmpfs", folder]);
+        let error = store.prepare().await.unwrap_err();
+        let parts = store.files("part").len();
+        output("umount", &["-l", folder]);
+        let expected = match &error {
+            CacheError::NoRoom { needed, .. } => known && *needed == 20_000_000,
+            CacheError::Download { source: FactoryError::TooLong { limit, .. }, .. } => !known && *limit < 4 << 20,
+            _ => false,
+        };
+        assert!(expected, "{error:?}");
+        assert_eq!(parts, 0);
+    }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use super::ground::is_full;
 use super::prepared::PreparedImage;
 use crate::client::file::Part;
 use crate::disk_image::{DecodeError, DecodeOptions, Decoder, Event, Image};
@@ -131,8 +132,4 @@ impl<'a> Sink<'a> {
             Err(source) => Err(Failure::Write(self.path.to_owned(), source)),
         }
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }

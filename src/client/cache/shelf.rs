@@ -1,6 +1,6 @@
 //! The files of the cache directory: their names, their age, and which of them go.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use super::ground;
 use crate::client::file::Part;
 
 /// The cache directory.
@@ -15,9 +16,10 @@ use crate::client::file::Part;
 pub(super) struct Shelf(pub(super) PathBuf);
 
 impl Shelf {
-    /// Makes the directory, for this user alone: what lies here is flashed.
-    pub(super) fn make(&self) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    /// Makes the directory, for this user alone: what lies here is flashed. Gives why one that is there is not to be used.
+    pub(super) fn make(&self) -> io::Result<Option<String>> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        ground::distrust(&self.0)
     }
 
     pub(super) fn compressed(&self, digest: &str) -> PathBuf {
@@ -57,6 +59,23 @@ impl Shelf {
             if name.starts_with(key) && name.ends_with(".part") {
                 // Only room is lost when it stays.
                 let _ = fs::remove_file(&path);
+            }
+        }
+    }
+
+    /// Removes what killed runs left half-written of all images that nobody is at.
+    pub(super) fn tidy(&self) {
+        let key = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".part")?.to_owned();
+            name.split('.').next().filter(|key| is_digest(key)).map(str::to_owned)
+        };
+        let keys: BTreeSet<String> = self.files().filter_map(key).collect();
+        for key in keys {
+            let Ok(lock) = File::options().create(true).truncate(false).write(true).open(self.lock(&key)) else {
+                continue;
+            };
+            if lock.try_lock().is_ok() {
+                self.sweep(&key);
             }
         }
     }

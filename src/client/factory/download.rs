@@ -1,9 +1,13 @@
 //! An image as it arrives; a broken connection is taken up again.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use reqwest::Response;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -25,14 +29,21 @@ pub struct Download {
     at: u64,
     again: Sha256,
     resumes_left: u32,
+    /// More bytes than this are not taken.
+    limit: u64,
 }
 
 impl Download {
     pub(super) async fn start(http: Http, url: Url) -> Result<Self, FactoryError> {
         let response = http.get_image(&url, HeaderMap::new()).await?;
         let response = refuse_text(&http, &url, response).await?;
-        Ok(Self {
-            size: response.content_length(),
+        let size = match response.content_length() {
+            Some(size) => Some(size),
+            // What does not say how long it is may have no end.
+            None => length(&http, &url).await,
+        };
+        let begun = Self {
+            size,
             validator: validator(response.headers()),
             resumes_left: http.waits.attempts,
             response: Some(response),
@@ -40,9 +51,19 @@ impl Download {
             hash: Sha256::new(),
             at: 0,
             again: Sha256::new(),
+            limit: LARGEST,
             http,
             url,
-        })
+        };
+        match begun.size {
+            Some(size) if size > LARGEST => Err(begun.too_long(LARGEST)),
+            _ => Ok(begun),
+        }
+    }
+
+    /// Takes no more than `limit` bytes.
+    pub fn at_most(self, limit: u64) -> Self {
+        Self { limit: limit.min(self.limit), ..self }
     }
 
     /// How many bytes will come, when the server says it.
@@ -93,6 +114,10 @@ impl Download {
             }
         }
         let new = chunk.slice(old..);
+        let limit = self.size.unwrap_or(self.limit).min(self.limit);
+        if self.at + new.len() as u64 > limit {
+            return Err(self.too_long(limit));
+        }
         if !new.is_empty() {
             self.hash.update(&new);
             self.at += new.len() as u64;
@@ -147,13 +172,19 @@ impl Download {
             self.response = Some(response);
             return Ok(());
         }
-        if response.content_length() != self.size && self.size.is_some() {
+        if let (Some(now), Some(before)) = (response.content_length(), self.size)
+            && now != before
+        {
             return Err(self.changed());
         }
         self.at = 0;
         self.again = Sha256::new();
         self.response = Some(response);
         Ok(())
+    }
+
+    fn too_long(&self, limit: u64) -> FactoryError {
+        FactoryError::TooLong { url: self.url.to_string(), limit }
     }
 
     fn changed(&self) -> FactoryError {
@@ -172,6 +203,18 @@ async fn refuse_text(http: &Http, url: &Url, response: Response) -> Result<Respo
     }
     let text = excerpt(&http.beginning(response).await);
     Err(FactoryError::NotAnImage { url: url.to_string(), content_type, text })
+}
+
+/// What a `HEAD` request says of the length. It is an extra, so it gets little time.
+async fn length(http: &Http, url: &Url) -> Option<u64> {
+    let asked = tokio::time::timeout(http.waits.idle.min(HEAD_DEADLINE), http.head(url)).await.ok()?.ok()?;
+    length_of(&asked)
+}
+
+/// The length that an answer without a body announces.
+pub(super) fn length_of(response: &Response) -> Option<u64> {
+    let length = response.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok().filter(|size| *size > 0)
 }
 
 /// What names this version of the file: a strong entity tag, or a date.
@@ -195,3 +238,8 @@ fn continues(headers: &HeaderMap, offset: u64, size: Option<u64>) -> bool {
     };
     start == Some(offset) && same_size
 }
+
+/// Far more than any disk image: that for oracle is 125 MB, and 9.6 GB if it is not compressed.
+const LARGEST: u64 = 32 << 30;
+
+const HEAD_DEADLINE: Duration = Duration::from_secs(15);

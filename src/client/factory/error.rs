@@ -100,6 +100,14 @@ pub enum FactoryError {
         /// Where the connection had broken.
         offset: u64,
     },
+    /// More comes than was announced, or than any image has.
+    #[error("downloading {url}: more than {limit} bytes came")]
+    TooLong {
+        /// What was asked for.
+        url: String,
+        /// Bytes that would have been taken.
+        limit: u64,
+    },
     /// The connection ended before the image did.
     #[error("downloading {url}: the connection ended after {received} of {expected} bytes")]
     Truncated {
@@ -150,6 +158,9 @@ impl FactoryError {
             Self::Answer { .. } => "is this URL an Image Factory?",
             Self::OtherId { .. } => {
                 "check the schematic for fields that this factory changes; please report the schematic as a bug if it has none"
+            }
+            Self::TooLong { .. } => {
+                "is this the factory itself, or something in between that sends without end? If the server does not say how large the image is, the room in cache_dir limits it"
             }
             Self::Changed { .. } => "the factory rebuilt the image meanwhile: run again",
         };

@@ -146,6 +146,42 @@ async fn a_silent_server_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_length_that_only_head_tells_bounds_the_download() {
+    // Ended by closing the connection, which says nothing about whether all came.
+    let open_end = |body: &str| format!("HTTP/1.1 200 OK\r\nETag: \"v1\"\r\n\r\n{body}").into_bytes();
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n".to_vec();
+    let server = Server::start([open_end("0123456789"), head.clone()]).await;
+    let download = server.factory().open(&server.url("/image/x")).await.unwrap();
+    assert_eq!(download.size(), Some(10));
+    assert_eq!(read(download).await.unwrap(), "0123456789");
+    assert!(server.requests()[1].starts_with("HEAD /image/x "));
+
+    let server = Server::start([open_end("0123456789abc"), head.clone()]).await;
+    let download = server.factory().open(&server.url("/image/x")).await.unwrap();
+    let error = read(download).await.unwrap_err();
+    assert!(matches!(error, FactoryError::TooLong { limit: 10, .. }), "{error}");
+    assert!(!error.is_transient());
+
+    let rest = answer(206, "Content-Range: bytes 4-9/10\r\n", "456789");
+    let server = Server::start([open_end("0123"), head, rest]).await;
+    let download = server.factory().open(&server.url("/image/x")).await.unwrap();
+    assert_eq!(read(download).await.unwrap(), "0123456789", "it was cut off");
+}
+
+#[tokio::test]
+async fn a_download_of_unknown_length_ends_at_a_limit() {
+    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100_000)).into_bytes();
+    let server = Server::start([endless, answer(405, "", "")]).await;
+    let download = server.factory().open(&server.url("/image/x")).await.unwrap().at_most(70_000);
+    assert_eq!(download.size(), None);
+    let error = read(download).await.unwrap_err();
+    assert!(matches!(error, FactoryError::TooLong { limit: 70_000, .. }), "{error}");
+    let server = Server::start([b"HTTP/1.1 200 OK\r\nContent-Length: 99000000000\r\n\r\n".to_vec()]).await;
+    let error = server.factory().open(&server.url("/image/x")).await.err().unwrap();
+    assert!(matches!(error, FactoryError::TooLong { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn versions_and_extensions_are_read() {
     let extensions =
         r#"[{"name":"siderolabs/tailscale","ref":"ghcr.io/siderolabs/tailscale:1.92.3","digest":"sha256:0"}]"#;

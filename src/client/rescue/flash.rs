@@ -24,7 +24,7 @@ mod wire;
 mod zero;
 
 pub use error::{Cause, FlashError};
-pub use in_place::{Levers, Overwrite, System, overwrite};
+pub use in_place::{Levers, Overwrite, Sight, System, overwrite, revisit};
 pub use source::{BoxError, ImageSource};
 
 use disk::Disk;

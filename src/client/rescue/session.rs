@@ -12,9 +12,11 @@ mod auth;
 mod connect;
 mod error;
 mod host_key;
+mod listening;
 mod process;
 
 pub use error::SessionError;
+pub use host_key::Accepted;
 pub use process::{Ending, Input, Lines, Process};
 
 /// Where the shell is, how to log in, and which host keys are trusted.
@@ -50,8 +52,8 @@ pub enum HostKeyPolicy {
     Pinned(Vec<String>),
     /// The text of a `known_hosts` file.
     KnownHosts(String),
-    /// Whatever is presented; [`Session::reconnect`] insists on the same.
-    AcceptNew,
+    /// Whatever is presented first, and then nothing else: all connections that share this memory insist on it.
+    AcceptNew(Accepted),
 }
 
 /// What a finished script left behind.
@@ -85,7 +87,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects, checks the host key and logs in, all before `deadline` has passed.
+    /// Connects, checks the host key and logs in, all before `deadline` has passed. What heals
+    /// ([`SessionError::is_transient`]) is for the caller to try again.
     ///
     /// # Errors
     /// A distinct error for a name that does not resolve, a refused connection, no answer, something that is not SSH,
@@ -229,7 +232,7 @@ mod tests {
             port: 22,
             user: "ubuntu".into(),
             auth: Auth::PrivateKey(Secret::new("-----BEGIN".into())),
-            host_key: HostKeyPolicy::AcceptNew,
+            host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
         };
         assert!(!format!("{target:?}").contains("BEGIN"));
     }

@@ -106,7 +106,7 @@ fn flash() -> Attribute {
                 .optional()
                 .default("strict")
                 .validate(one_of(&["strict", "accept-new"]))
-                .description("`strict` needs `host_key` or `known_hosts`; `accept-new` trusts whatever answers."),
+                .description("`strict` needs `host_key` or `known_hosts`; `accept-new` trusts whatever answers first, for one apply."),
         ],
     )
     .optional()

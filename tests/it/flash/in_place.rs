@@ -18,6 +18,8 @@ use super::image::{self, EFI, META, MIB, RAW_SIZE};
 use super::sshd::{Shell, Sshd, output, skip};
 use super::{Bench, DISK_SIZE, LoopDevice, source};
 
+mod sight;
+
 const NEEDS: Needs = Needs { payload: 16 << 20 };
 
 /// Far more than any of these takes.
@@ -264,6 +266,7 @@ async fn a_cancelled_staging_leaves_nothing_behind() {
     let error = scene.overwrite_with(&xz, &FlashOptions::default(), &on_first_byte, &cancel).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Cancelled) && began.elapsed() < LONG, "{error:?}");
     scene.assert_untouched(&error);
+    assert!(!PathBuf::from(&scene.levers.stage).exists(), "the RAM was not given back");
 }
 
 #[tokio::test(flavor = "multi_thread")]

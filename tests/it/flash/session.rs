@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use talosoci::client::rescue::session::{Auth, HostKeyPolicy, Rights, Session, SessionError, Target};
+use talosoci::client::rescue::session::{Accepted, Auth, HostKeyPolicy, Rights, Session, SessionError, Target};
 use talosoci::talos::secret::Secret;
 use tokio::net::TcpListener;
 
@@ -97,7 +97,7 @@ async fn the_host_key_is_pinned_by_key_fingerprint_or_known_hosts() {
         HostKeyPolicy::Pinned(vec![print("stranger"), print("host_rsa")]),
         known(&ed25519),
         known(&rsa),
-        HostKeyPolicy::AcceptNew,
+        HostKeyPolicy::AcceptNew(Accepted::default()),
     ];
     for host_key in policies {
         let target = Target { host_key: host_key.clone(), ..sshd.target() };
@@ -182,7 +182,7 @@ async fn what_does_not_answer_is_told_apart() {
         port,
         user: "root".into(),
         auth: Auth::AgentAt("/nowhere".into()),
-        host_key: HostKeyPolicy::AcceptNew,
+        host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
     };
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = free.local_addr().unwrap().port();
@@ -209,10 +209,52 @@ async fn a_web_server_is_no_ssh_server() {
         port,
         user: "root".into(),
         auth: Auth::AgentAt("/nowhere".into()),
-        host_key: HostKeyPolicy::AcceptNew,
+        host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
     };
     let error = Session::connect(&target, SOON).await.err().unwrap();
-    assert!(matches!(error, SessionError::Handshake { .. }), "{error:?}");
+    assert!(matches!(&error, SessionError::NotSsh { said, .. } if said.starts_with("HTTP/1.1 400")), "{error:?}");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_before_it_speaks_may_be_asked_again() {
+    // As sshd does below and above MaxStartups, and one that dies while it starts.
+    for (said, expected) in [("", false), ("Exceeded MaxStartups\r\n", true), ("SSH-2.0-OpenSSH_9.6\r\n", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, said.as_bytes()).await;
+        });
+        let target = Target {
+            host: "127.0.0.1".into(),
+            port,
+            user: "root".into(),
+            auth: Auth::AgentAt("/nowhere".into()),
+            host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
+        };
+        let error = Session::connect(&target, SOON).await.err().unwrap();
+        assert!(error.is_transient(), "{said:?}: {error:?}");
+        assert_eq!(matches!(error, SessionError::Busy { .. }), expected, "{said:?}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_was_accepted_is_insisted_on_by_all_connections_of_a_run() {
+    let (Some(sshd), Some(other)) = (Sshd::start(Shell::Dash), Sshd::start(Shell::Dash)) else { return };
+    let target = Target { host_key: HostKeyPolicy::AcceptNew(Accepted::default()), ..sshd.target() };
+    Session::connect(&target, SOON).await.unwrap();
+    Session::connect(&target.clone(), SOON).await.unwrap();
+    // Another machine has taken over the address.
+    keygen(&other.path("new"), "ed25519", &[]);
+    std::fs::rename(other.path("new"), other.path("host_ed25519")).unwrap();
+    keygen(&other.path("new"), "rsa", &[]);
+    std::fs::rename(other.path("new"), other.path("host_rsa")).unwrap();
+    let elsewhere = Target { port: other.target().port, ..target };
+    let error = Session::connect(&elsewhere, SOON).await.err().unwrap();
+    assert!(matches!(error, SessionError::HostKeyMismatch { .. }), "{error:?}");
+    let anew = Target { host_key: HostKeyPolicy::AcceptNew(Accepted::default()), ..elsewhere };
+    Session::connect(&anew, SOON).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

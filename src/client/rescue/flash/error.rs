@@ -129,6 +129,9 @@ pub enum Cause {
     /// The running system was overwritten, and the disk does not hold what was written.
     #[error("overwriting the running system failed: {0}")]
     InPlaceStuck(String),
+    /// The running system may be overwriting itself, and cannot be looked at any more.
+    #[error("the overwrite of the running system is out of sight")]
+    OutOfSight(#[source] SessionError),
     /// The rescue host is connected, but gets nothing done.
     #[error("the rescue host made no progress for {seconds} s")]
     Stalled {
@@ -147,7 +150,7 @@ impl FlashError {
     /// What to do about it, and what state the disk is in.
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.cause.hints();
-        if matches!(self.cause, Cause::InPlaceStuck(_)) {
+        if matches!(self.cause, Cause::InPlaceStuck(_) | Cause::OutOfSight(_)) {
             return hints;
         }
         hints.push(match self.phase {
@@ -165,6 +168,10 @@ impl Cause {
         let text = match self {
             Self::Cancelled | Self::Internal(_) => return Vec::new(),
             Self::Session(error) => return error.hints(),
+            Self::OutOfSight(error) => {
+                let goes_on = "if the overwrite has begun it goes on by itself, and ends with a reboot into Talos: apply again to find out";
+                return error.hints().into_iter().chain([goes_on.to_owned()]).collect();
+            }
             Self::Pull(said) => return vec![pull_hint(said).to_owned(), PUSH.to_owned()],
             Self::OtherImage { .. } => {
                 let why = "a proxy may answer in its place, or the Factory has built the image anew since it was downloaded here: remove it from cache_dir and run again";

@@ -12,7 +12,8 @@ use crate::client::rescue::session::{Rights, Session, compact};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ground {
-    /// RAM that can be had without swapping, in bytes; 0 when unknown.
+    /// RAM that can be had without swapping, in bytes, with what an earlier attempt has staged there and will be taken away; 0 when
+    /// unknown.
     pub available: u64,
     /// Whether sysrq can be triggered.
     pub trigger: bool,
@@ -56,7 +57,7 @@ fn parse(text: &str) -> Option<Ground> {
     let answer = Answer::after("ground=1", text);
     answer.one("end").filter(|end| *end == "1")?;
     Some(Ground {
-        available: answer.number("available").saturating_mul(1024),
+        available: answer.number("available").saturating_add(answer.number("left")).saturating_mul(1024),
         trigger: answer.yes("trigger"),
         tools: answer.all("tool"),
         locked: answer.one("writable").filter(|said| *said != "yes").map(str::to_owned),

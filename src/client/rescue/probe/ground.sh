@@ -61,4 +61,7 @@ if [ -s "$stage/pid" ]; then
         say half "$(tail -n 1 "$stage/log")"
     fi
 fi
+# What a run that was killed left in RAM goes before anything new comes.
+left=$(du -sk "$stage" 2>/dev/null)
+say left "${left%%[!0-9]*}"
 echo end=1

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::host_key::{Trust, Verdict, describe};
+use super::listening::{Listening, Words};
 use super::{SessionError, Target};
 
 /// `host:port` as one writes it.
@@ -61,6 +62,8 @@ async fn attempt(
     let stream = dial(target, &address, deadline.until).await.map_err(Failed::Final)?;
     let seen = Arc::new(Mutex::new(None));
     let client = Client { trust: trust.clone(), seen: Arc::clone(&seen) };
+    let words = Words::default();
+    let stream = Listening::to(stream, words.clone());
     let handshake = russh::client::connect_stream(Arc::new(config(algorithms)), stream, client);
     let result = timeout_at(deadline.until, handshake).await;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -70,12 +73,14 @@ async fn attempt(
             Err(Failed::OtherKeyMayDo(trust.error(&address, &key, verdict)))
         }
         (Ok(Err(source @ russh::Error::NoCommonAlgo { .. })), _) => {
-            Err(Failed::OtherKeyMayDo(SessionError::Handshake { address, source: Box::new(source) }))
+            Err(Failed::OtherKeyMayDo(SessionError::handshake(&address, source)))
         }
-        (Ok(Err(source)), _) => Err(Failed::Final(SessionError::Handshake { address, source: Box::new(source) })),
-        (Ok(Ok(_)), None) => {
-            Err(Failed::Final(SessionError::Handshake { address, source: Box::new(russh::Error::UnknownKey) }))
-        }
+        (Ok(Err(source)), _) => Err(Failed::Final(match words.text() {
+            said if said.is_empty() => SessionError::handshake(&address, source),
+            said if Words::heals(&said) => SessionError::Busy { address, said },
+            said => SessionError::NotSsh { address, said },
+        })),
+        (Ok(Ok(_)), None) => Err(Failed::Final(SessionError::handshake(&address, russh::Error::UnknownKey))),
         (Err(_), _) => {
             Err(Failed::Final(SessionError::timeout(&address, "waiting for the SSH handshake", deadline.total)))
         }

@@ -42,7 +42,23 @@ pub enum SessionError {
         /// How long.
         seconds: u64,
     },
-    /// What listens there is no SSH server, or one that shares no algorithm with us.
+    /// The server takes no connection at the moment.
+    #[error("speaking SSH with {address}: the server said {said:?} and hung up")]
+    Busy {
+        /// `host:port`.
+        address: String,
+        /// In its words.
+        said: String,
+    },
+    /// What listens there is no SSH server.
+    #[error("speaking SSH with {address}: it is no SSH server, and said {said:?}")]
+    NotSsh {
+        /// `host:port`.
+        address: String,
+        /// The beginning of what it said.
+        said: String,
+    },
+    /// The server hung up, or shares no algorithm with us.
     #[error("speaking SSH with {address}")]
     Handshake {
         /// `host:port`.
@@ -176,17 +192,25 @@ impl SessionError {
         Self::Timeout { address: address.into(), doing, seconds: after.as_secs() }
     }
 
+    pub(super) fn handshake(address: &str, source: russh::Error) -> Self {
+        Self::Handshake { address: address.into(), source: Box::new(source) }
+    }
+
     /// Whether the same attempt may succeed a little later with nothing changed.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused { .. }
-                | Self::Unreachable { .. }
-                | Self::Timeout { .. }
-                | Self::Lost { .. }
-                | Self::Channel { .. }
-                | Self::Login { .. }
-        )
+        use russh::Error::{Disconnect, HUP, IO};
+        match self {
+            // A server that starts, or that drops some of many connections (MaxStartups), hangs up before it has said a word.
+            Self::Handshake { source, .. } => matches!(**source, Disconnect | HUP | IO(_)),
+            Self::Busy { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Lost { .. }
+            | Self::Channel { .. }
+            | Self::Login { .. } => true,
+            _ => false,
+        }
     }
 
     /// What to do about it.
@@ -197,7 +221,13 @@ impl SessionError {
             Self::Unreachable { .. } | Self::Timeout { .. } => hint(
                 "check the address, the security list of the OCI subnet (ingress TCP on the SSH port) and that the machine is running",
             ),
-            Self::Handshake { .. } => hint("is this port really an SSH server?"),
+            Self::Handshake { .. } => hint(
+                "is this port really an SSH server? One that still starts, or that too many connect to (MaxStartups), hangs up: look at its log",
+            ),
+            Self::NotSsh { .. } => hint("is this port really an SSH server?"),
+            Self::Busy { .. } => hint(
+                "too many connect to it at once (MaxStartups), or earlier attempts from this address failed (PerSourcePenalties): wait a little, and run again",
+            ),
             Self::BadPin { .. } => hint(
                 "give `SHA256:…` (from `ssh-keygen -lf`) or a public key line (`ssh-ed25519 AAAA…`, from `ssh-keyscan`)",
             ),

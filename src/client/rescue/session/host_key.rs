@@ -1,6 +1,7 @@
 //! Which host keys are trusted.
 
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::Fingerprint;
@@ -15,8 +16,20 @@ use super::{HostKeyPolicy, SessionError};
 pub(super) enum Trust {
     Pins(Vec<Pin>),
     Known { trusted: Vec<PublicKey>, revoked: Vec<PublicKey> },
-    Any,
+    First(Accepted),
 }
+
+/// The host key that was accepted when there was none to compare with; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Accepted(Arc<OnceLock<PublicKey>>);
+
+impl PartialEq for Accepted {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Accepted {}
 
 /// One pinned key.
 #[derive(Clone, Debug)]
@@ -37,7 +50,7 @@ pub(super) enum Verdict {
 impl Trust {
     pub(super) fn new(policy: &HostKeyPolicy, host: &str, port: u16) -> Result<Self, SessionError> {
         match policy {
-            HostKeyPolicy::AcceptNew => Ok(Self::Any),
+            HostKeyPolicy::AcceptNew(accepted) => Ok(Self::First(accepted.clone())),
             HostKeyPolicy::KnownHosts(text) => Ok(known(text, host, port)),
             HostKeyPolicy::Pinned(pins) => {
                 let lines = pins
@@ -57,7 +70,9 @@ impl Trust {
     pub(super) fn judge(&self, key: &PublicKey) -> Verdict {
         let same = |other: &PublicKey| other.key_data() == key.key_data();
         match self {
-            Self::Any => Verdict::Trusted,
+            // Of two connections at once, one is the first.
+            Self::First(accepted) if same(accepted.0.get_or_init(|| key.clone())) => Verdict::Trusted,
+            Self::First(_) => Verdict::Mismatch,
             Self::Pins(pins) => {
                 let hit = pins.iter().any(|pin| match pin {
                     Pin::Fingerprint(print) => key.fingerprint(print.algorithm()) == *print,
@@ -79,7 +94,7 @@ impl Trust {
     pub(super) fn offers(&self) -> Vec<Vec<Algorithm>> {
         let all = families();
         let known: Vec<Algorithm> = match self {
-            Self::Any => Vec::new(),
+            Self::First(accepted) => accepted.0.get().map(PublicKey::algorithm).into_iter().collect(),
             Self::Known { trusted, .. } => trusted.iter().map(PublicKey::algorithm).collect(),
             Self::Pins(pins) => pins
                 .iter()
@@ -112,7 +127,7 @@ impl Trust {
 
     fn expected(&self) -> String {
         let names: Vec<String> = match self {
-            Self::Any => Vec::new(),
+            Self::First(accepted) => accepted.0.get().map(describe).into_iter().collect(),
             Self::Known { trusted, .. } => trusted.iter().map(describe).collect(),
             Self::Pins(pins) => pins
                 .iter()
@@ -277,6 +292,17 @@ mod tests {
         let hashed = HostKeyPolicy::KnownHosts(format!("{HASHED_B}{B}"));
         assert_eq!(judge(&hashed, "example.com", 22, B), Verdict::Trusted);
         assert_eq!(judge(&hashed, "example.org", 22, B), Verdict::Unknown);
+    }
+
+    #[test]
+    fn the_key_that_was_accepted_first_is_the_only_one_from_then_on() {
+        let policy = HostKeyPolicy::AcceptNew(Accepted::default());
+        assert_eq!(judge(&policy, "h", 22, A), Verdict::Trusted);
+        assert_eq!(judge(&policy.clone(), "h", 22, B), Verdict::Mismatch);
+        assert_eq!(judge(&policy, "h", 22, A), Verdict::Trusted);
+        let error = Trust::new(&policy, "h", 22).unwrap().error("h:22", &key(B), Verdict::Mismatch);
+        assert!(error.to_string().ends_with(&format!("expected {}", describe(&key(A)))), "{error}");
+        assert_eq!(judge(&HostKeyPolicy::AcceptNew(Accepted::default()), "h", 22, B), Verdict::Trusted);
     }
 
     #[test]

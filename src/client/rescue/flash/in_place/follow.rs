@@ -2,24 +2,41 @@
 
 use super::super::{Cause, Meter, Phase};
 use super::Levers;
-use crate::client::rescue::session::{Rights, Session, quote};
+use crate::client::rescue::session::{Rights, Session, compact, quote};
 
-/// Follows the log while the connection lives. Gives whether the end was seen: a machine whose disk is overwritten may stop to
-/// speak at any time, and is none the worse for it.
+/// Where following an overwrite ended that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its last word.
+    Rebooting,
+    /// With the connection: a machine whose disk is overwritten may stop to speak at any time, and is none the worse for it.
+    Lost,
+    /// At once: it is staged, and was not started.
+    Idle,
+}
+
+/// Follows the log while the connection lives.
 pub(super) async fn follow(
     session: &Session,
     rights: Rights,
     levers: &Levers,
     meter: &Meter<'_>,
-) -> Result<bool, Cause> {
-    let script = format!("exec tail -n +1 -f {}", quote(&levers.file("log")));
-    let Ok(mut process) = session.start(rights, &script).await else { return Ok(false) };
+) -> Result<End, Cause> {
+    let script = format!("stage={}\n{}", quote(&levers.stage), compact(FOLLOW));
+    let Ok(mut process) = session.start(rights, &script).await else { return Ok(End::Lost) };
     let mut seen = Seen::default();
+    let mut last = String::new();
     while let Ok(Some(line)) = process.output.next().await {
         match say(&line) {
-            Said::Done => return Ok(true),
+            Said::Done => return Ok(End::Rebooting),
             Said::GaveUp(why) => return Err(Cause::InPlace(why)),
             Said::Stuck(why) => return Err(Cause::InPlaceStuck(why)),
+            Said::Gone => return Err(Cause::InPlace(GONE.to_owned())),
+            Said::Idle => return Ok(End::Idle),
+            Said::Dead if meter.wiped() => {
+                return Err(Cause::InPlaceStuck(format!("its script was killed, after it had said {last:?}")));
+            }
+            Said::Dead => return Err(Cause::InPlace("its script was killed before it wrote anything".to_owned())),
             Said::Phase(phase) => seen.enter(phase, None, meter),
             Said::Progress { phase, done, total } => {
                 if seen.phase != Some((phase, total)) {
@@ -30,8 +47,9 @@ pub(super) async fn follow(
             }
             Said::Nothing => {}
         }
+        last = line;
     }
-    Ok(false)
+    Ok(End::Lost)
 }
 
 #[derive(Default)]
@@ -51,10 +69,20 @@ impl Seen {
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Phase(Phase),
-    Progress { phase: Phase, done: u64, total: u64 },
+    Progress {
+        phase: Phase,
+        done: u64,
+        total: u64,
+    },
     Done,
     GaveUp(String),
     Stuck(String),
+    /// Nothing is staged.
+    Gone,
+    /// It was not started.
+    Idle,
+    /// It ended without a word.
+    Dead,
     Nothing,
 }
 
@@ -64,6 +92,12 @@ fn say(line: &str) -> Said {
     }
     if let Some(why) = line.strip_prefix('!') {
         return Said::GaveUp(why.trim().to_owned());
+    }
+    match line {
+        "? gone" => return Said::Gone,
+        "? idle" => return Said::Idle,
+        "? dead" => return Said::Dead,
+        _ => {}
     }
     let mut words = line.split(' ');
     let phase = match words.next() {
@@ -82,6 +116,11 @@ fn say(line: &str) -> Said {
     }
 }
 
+const FOLLOW: &str = include_str!("follow.sh");
+
+const GONE: &str =
+    "nothing of it is there any more: the machine was rebooted meanwhile, and its old system has come up again";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +137,9 @@ mod tests {
             ("! too little RAM", Said::GaveUp("too little RAM".into())),
             ("!! 512 bytes were not", Said::Stuck("512 bytes were not".into())),
             ("reboot", Said::Done),
+            ("? gone", Said::Gone),
+            ("? idle", Said::Idle),
+            ("? dead", Said::Dead),
             ("anything else", Said::Nothing),
             ("", Said::Nothing),
         ];

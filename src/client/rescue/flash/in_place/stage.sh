@@ -1,7 +1,7 @@
 # talosoci stage 1
 # Makes room in RAM, and puts there what is needed when nothing on the disk can be read any more: a shell and a few tools, with
 # their libraries. Tries them out from there. Answers "staged", or a line that begins with "!". Nothing else is changed.
-# `disk`, `stage`, `mount`, `mountinfo` and `size` (bytes) are set by the line before this text.
+# `disk`, `stage`, `mount`, `mountinfo`, `size` (bytes) and `owner` (a word of this run) are set by the line before this text.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
@@ -24,7 +24,7 @@ grep -q " $stage " "$mountinfo" && umount -l "$stage" 2>/dev/null
 rm -rf "$stage"
 mkdir -m 700 "$stage" || fail "$stage cannot be made"
 said=$($mount -t tmpfs -o "size=$size,mode=700" talosoci "$stage" 2>&1) || fail "mounting a tmpfs of $size bytes: $said"
-mkdir "$stage/bin" "$stage/lib" || fail "$stage cannot be written"
+mkdir "$stage/bin" "$stage/lib" && echo "$owner" >"$stage/owner" || fail "$stage cannot be written"
 
 find_tool() {
     IFS=:

@@ -30,6 +30,13 @@ fn a_plain_system_on_its_own_disk_passes() {
 }
 
 #[test]
+fn ram_that_a_killed_run_has_filled_counts_as_free() {
+    let scarce = GROUND.replace("available=10485760", "available=102400");
+    let with = |left: &str| parse(&scarce.replace("end=1\n", &format!("{left}\nend=1\n"))).unwrap().available;
+    assert_eq!((with(""), with("left="), with("left=143360")), (100 << 20, 100 << 20, 240 << 20));
+}
+
+#[test]
 fn what_the_root_file_system_must_not_stand_on_is_named() {
     let table = [
         ("stack=dm-LVM", "LVM"),
