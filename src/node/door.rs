@@ -63,7 +63,8 @@ pub fn open(draft: &Draft, findings: &mut Findings) -> Opened {
     let native = !draft.machine.is_absent() || !draft.cluster.is_absent();
     let doors = [!draft.machine_configuration.is_absent(), !draft.talconfig.is_absent(), native];
     let place = |attribute, native| Place { attribute, native };
-    let shut = |place| Opened { config: Given::Absent, open: Open::default(), place, defaults: Defaults::default() };
+    // Which of the other attributes are missing depends on the door.
+    let shut = |place| Opened { config: Given::Absent, open: Open::default(), place, defaults: unknown() };
     match doors {
         [true, false, false] => {
             text(&draft.machine_configuration, place(draft.machine_configuration_attribute, false), findings)
@@ -113,7 +114,8 @@ fn text(given: &Given<Secret<String>>, place: Place, findings: &mut Findings) ->
         Given::Unknown => Given::Unknown,
         Given::Absent => Given::Absent,
     };
-    let hostname = named(&config);
+    // A name that cannot be read is not missing.
+    let hostname = if config.is_absent() { Given::Unknown } else { named(&config) };
     Opened { config, open: Open::default(), place, defaults: Defaults { hostname, ..Defaults::default() } }
 }
 
@@ -137,7 +139,7 @@ fn talconfig(given: &Given<Talconfig>, place: Place, findings: &mut Findings) ->
                 false => hints.join("; "),
             };
             findings.error("talconfig", place.whole(), crate::causes::chain(error.as_ref()), remedy);
-            (Given::Absent, Defaults::default())
+            (Given::Absent, unknown())
         }
         Given::Unknown => (Given::Unknown, unknown()),
         Given::Absent => (Given::Absent, Defaults::default()),
@@ -163,7 +165,7 @@ fn of_talconfig(rendered: &Rendered) -> Defaults {
     }
 }
 
-/// Nothing is known yet, and everything may come.
+/// Nothing is known yet, and everything may come: so nothing is missing either.
 pub(super) fn unknown() -> Defaults {
     Defaults {
         hostname: Given::Unknown,

@@ -70,6 +70,15 @@ impl Work<'_> {
         })?;
         let kubernetes =
             self.needed(&cluster.kubernetes_version, "cluster.kubernetes_version", "", |open| &mut open.kubernetes)?;
+        // The form is that of Talos' own versions.
+        if !self.open.kubernetes && kubernetes.parse::<TalosVersion>().is_err() {
+            self.findings.error(
+                "native-syntax",
+                "cluster.kubernetes_version",
+                format!("{kubernetes:?} is no version of Kubernetes"),
+                "write the one that the cluster runs, such as v1.35.0",
+            );
+        }
         let version = draft.image.value().and_then(|image| image.talos_version.value()?.parse::<TalosVersion>().ok());
         if version.is_none() {
             // Its shape depends on the release; a wrong release is named by the rules for the image.

@@ -105,7 +105,10 @@ fn gateways(subject: &Subject<'_>, findings: &mut Findings) {
             );
         }
     }
-    if !layout.dhcp && !layout.routes.iter().any(|route| route.is_default()) {
+    // A default route serves the addresses of its own family; with both, the cluster is reached over IPv4.
+    let v4 = layout.addresses.iter().any(|net| matches!(net, IpNet::V4(_)));
+    let serves = |gateway: Option<IpAddr>| gateway.is_none_or(|gateway| gateway.is_ipv4() == v4);
+    if !layout.dhcp && !layout.routes.iter().any(|route| route.is_default() && serves(route.gateway)) {
         findings.error(
             "default-route-missing",
             subject.place.at("machine.network.gateway"),

@@ -300,6 +300,7 @@ impl Parsed {
         let (worker, known) = Worker::render(&opened, draft.patches(), &hostname, version, &mut findings);
         let credentials = access::credentials(&draft.client, &opened.defaults.authority, now, &mut findings);
         access::same_cluster(&credentials, &worker, &mut findings);
+        access::kubeconfig(&draft.kubeconfig, &mut findings);
         if let Some(config) = &known {
             if !opened.open.cert_sans {
                 access::name_on_certificate(&endpoint, config, opened.place, &mut findings);

@@ -99,7 +99,7 @@ fn lay_patches(
                 findings.error(
                     "config-patch",
                     attribute,
-                    format!("the patch cannot be applied: {error}"),
+                    format!("the patch cannot be applied: {}", crate::causes::chain(&error)),
                     "correct the patch; it is a strategic merge patch or a JSON patch as `talosctl` takes them",
                 );
                 return None;

@@ -77,7 +77,12 @@ fn title(name: &str) -> String {
     capitalised(name)
 }
 
+/// A sentence begins with a capital; the name of a file or of a key in its place stays what it is.
 fn capitalised(text: &str) -> String {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    if !word.trim_end_matches([':', ',']).bytes().all(|b| b.is_ascii_lowercase()) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }
@@ -85,6 +90,20 @@ fn capitalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_but_a_name_stays_as_it_is() {
+        for (text, wanted) in [
+            ("the node has no name", "The node has no name"),
+            ("opening a.yaml: no key", "Opening a.yaml: no key"),
+            ("talconfig.yaml:12: found a tab", "talconfig.yaml:12: found a tab"),
+            ("machine.certSANs does not list 1.2.3.4", "machine.certSANs does not list 1.2.3.4"),
+            ("patches[0] is no patch", "patches[0] is no patch"),
+            ("", ""),
+        ] {
+            assert_eq!(capitalised(text), wanted);
+        }
+    }
 
     #[test]
     fn an_attribute_in_a_list_becomes_an_element_path() {

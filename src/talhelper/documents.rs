@@ -60,7 +60,9 @@ fn machine(cluster: &Cluster, node: &Node<'_>) -> Document {
     if let Some(selector) = node.install_disk_selector {
         fields.push(("install".into(), Emit::Map(vec![("diskSelector".into(), selector.clone())])));
     }
-    if let Some(modules) = &configs.kernel_modules {
+    let modules =
+        configs.kernel_modules.as_ref().filter(|modules| !matches!(modules, Emit::List(items) if items.is_empty()));
+    if let Some(modules) = modules {
         fields.push(("kernel".into(), Emit::Map(vec![("modules".into(), modules.clone())])));
     }
     for (key, pairs) in
@@ -111,7 +113,9 @@ pub(super) fn additions(node: &Node<'_>) -> String {
     }
     documents.push(hostname(node));
     if let Some(firewall) = &configs.firewall {
-        documents.push(document("NetworkDefaultActionConfig", vec![text("ingress", &firewall.default_action)]));
+        // What is left out is the word for Go's zero value.
+        let action = if firewall.default_action.is_empty() { "accept" } else { &firewall.default_action };
+        documents.push(document("NetworkDefaultActionConfig", vec![text("ingress", action)]));
         documents.extend(firewall.rules.iter().map(|rule| document("NetworkRuleConfig", rule.clone())));
     }
     documents.extend(configs.services.iter().flatten().map(service));

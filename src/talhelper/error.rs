@@ -156,6 +156,11 @@ impl TalhelperError {
                 Some(hint) => hint.into(),
                 None => return Vec::new(),
             },
+            Self::Absent { .. } => {
+                "name a file that is there; names in talconfig.yaml count from its own folder, all others from the folder \
+                 in which Terraform runs"
+                    .into()
+            }
             Self::NoSecrets { .. } => "name the file in secrets_file; it is the output of `talhelper gensecret`".into(),
             Self::Talconfig { findings, .. } if findings.iter().any(|finding| finding.unsupported) => {
                 "render this node with talhelper itself and pass the file in machine_configuration".into()

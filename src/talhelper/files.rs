@@ -53,7 +53,7 @@ pub(super) fn variables(input: &Input<'_>) -> Result<Variables, TalhelperError> 
 
 fn add_variables(file: &str, text: &str, variables: &mut Variables) -> Result<(), TalhelperError> {
     // A document marker is no line of an env file.
-    let lines: Vec<&str> = text.split('\n').map(|line| if line == "---" { "" } else { line }).collect();
+    let lines: Vec<&str> = text.split('\n').map(|line| if line.trim_end() == "---" { "" } else { line }).collect();
     let text = lines.join("\n");
     let failed = |line, problem| TalhelperError::Dotenv { file: file.to_owned(), line, problem };
     let found = dotenv::parse(&text, variables).map_err(|error| failed(error.line, error.problem))?;

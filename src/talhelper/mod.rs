@@ -67,8 +67,10 @@ pub enum FileName<'a> {
 
 impl fmt::Display for FileName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Given(name) | Self::Beside(name)) = self;
-        f.write_str(name)
+        match self {
+            Self::Given("") | Self::Beside("") => f.write_str("\"\""),
+            Self::Given(name) | Self::Beside(name) => f.write_str(name),
+        }
     }
 }
 

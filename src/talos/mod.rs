@@ -26,3 +26,6 @@ pub mod pki;
 
 /// talosconfig files and client credentials.
 pub mod talosconfig;
+
+/// kubeconfig files, as far as a plan can judge them.
+pub mod kubeconfig;

@@ -48,7 +48,8 @@ pub fn without_comments(text: &str) -> Result<String, YamlError> {
         let (Event::Comment(..), Some(range)) = (event, span.byte_range()) else {
             continue;
         };
-        out.push_str(text.get(done..range.start).unwrap_or_default());
+        // With the blanks that lead to it: a text that is put into a configuration would keep them.
+        out.push_str(text.get(done..range.start).unwrap_or_default().trim_end_matches([' ', '\t']));
         done = range.end.max(done);
     }
     out.push_str(&text[done..]);
@@ -272,7 +273,7 @@ mod tests {
     #[test]
     fn comments_go_and_lines_stay() {
         let text = "# top\na: 1 # x\nb: |\n  # text\n  y\n\nc: '# no' #yes\n# end";
-        let bare = "\na: 1 \nb: |\n  # text\n  y\n\nc: '# no' \n";
+        let bare = "\na: 1\nb: |\n  # text\n  y\n\nc: '# no'\n";
         assert_eq!(without_comments(text).unwrap(), bare);
         assert!(without_comments("a: {b: ${A}}").is_err());
         let long = format!("a:\n{}  - b\n", "  # line\n".repeat(500));

@@ -36,6 +36,7 @@ const CASES: &[(&str, Severity, Break)] = &[
     ("gateway-not-in-subnet", Error, |d| edit(d, "gateway: 10.0.0.1", "gateway: 10.0.1.1")),
     ("gateway-not-in-subnet", Error, |d| edit(d, "address: 10.0.0.214/24", "address: 10.0.0.214/32")),
     ("default-route-missing", Error, |d| edit(d, "  - gateway: 10.0.0.1\n", "")),
+    ("default-route-missing", Error, |d| edit(d, "  - gateway: 10.0.0.1\n", "  - gateway: fe80::1\n")),
     ("metadata-route-missing", Error, |d| edit(d, "  - destination: 169.254.0.0/16\n", "")),
     ("subnets-overlap", Error, |d| edit(d, "10.244.0.0/16", "10.0.0.0/16")),
     ("subnets-overlap", Error, |d| edit(d, "10.96.0.0/12", "10.0.0.0/12")),

@@ -131,6 +131,7 @@ fn each_mistake_is_named_by_its_rule_and_attribute() {
         ("native-missing", "machine.network.mac_address", |d| network(d).mac_address = Given::Absent),
         ("native-conflict", "machine.network.interface", |d| network(d).interface = text("enp0s6")),
         ("native-syntax", "machine", |d| network(d).routes = Given::Value(vec![(text("nowhere"), Given::Absent)])),
+        ("native-syntax", "cluster.kubernetes_version", |d| cluster(d).kubernetes_version = text("latest")),
         ("secrets-syntax", "cluster.secrets", |d| cluster(d).secrets = Given::Value(Err("no".into()))),
         ("secrets-syntax", "cluster.ca", |d| cluster(d).ca = text("%")),
         ("hostname-missing", "hostname", |d| d.hostname = Given::Absent),

@@ -10,8 +10,10 @@ use crate::node::finding::Findings;
 use crate::node::given::Given;
 use crate::node::spec::Endpoint;
 use crate::node::worker::Worker;
+use crate::talos::kubeconfig;
 use crate::talos::machine_config::MachineConfig;
 use crate::talos::pki::{self, CertificateAndKey};
+use crate::talos::secret::Secret;
 use crate::talos::talosconfig::{ClientCredentials, Talosconfig};
 
 const ATTRIBUTE: &str = "client_configuration";
@@ -131,4 +133,15 @@ pub(super) fn name_on_certificate(
             format!("add {host} to machine.certSANs"),
         );
     }
+}
+
+/// A kubeconfig that cannot be read would be found only when the node has joined.
+pub(super) fn kubeconfig(given: &Given<Secret<String>>, findings: &mut Findings) {
+    let Some(Err(problem)) = given.value().map(|text| kubeconfig::check(text.expose())) else { return };
+    findings.error(
+        "kubeconfig-syntax",
+        "kubeconfig",
+        format!("the kubeconfig cannot be read: {problem}"),
+        "give the content of the file, as `talosctl kubeconfig` writes it",
+    );
 }

@@ -60,6 +60,14 @@ pub(in crate::node) fn draft() -> Draft {
     }
 }
 
+/// With one context `x` for a cluster, and one cluster.
+fn kubeconfig(current: &str, wanted: &str, there: &str) -> Given<Secret<String>> {
+    Given::Value(Secret::new(format!(
+        "current-context: {current}\ncontexts: [{{name: x, context: {{cluster: {wanted}, user: u}}}}]\nclusters: [{{name: \
+         {there}, cluster: {{server: 'https://192.168.1.50:6443'}}}}]\nusers: [{{name: u, user: {{token: t}}}}]\n"
+    )))
+}
+
 fn rules(draft: &Draft) -> Vec<&'static str> {
     Parsed::of(draft, NOW).findings.iter().map(|finding| finding.rule).collect()
 }
@@ -71,6 +79,18 @@ fn the_guides_node_has_nothing_wrong() {
     let spec = parsed.complete().unwrap();
     assert_eq!(spec.image.installer.to_string(), format!("factory.talos.dev/oracle-installer/{SCHEMATIC}:v1.12.2"));
     assert_eq!(spec.endpoint.to_string(), "150.136.211.213:50000");
+    let mut with = draft();
+    with.kubeconfig = kubeconfig("x", "c", "c");
+    assert!(Parsed::of(&with, NOW).complete().is_some());
+}
+
+#[test]
+fn a_patch_that_cannot_be_applied_is_told_with_its_line() {
+    let mut draft = draft();
+    draft.config_patches = Given::Value(vec![Given::Value(Secret::new("machine:\n\tsysctls: {a: b}\n".into()))]);
+    let findings = Parsed::of(&draft, NOW).findings;
+    let told = findings.iter().find(|finding| finding.rule == "config-patch").unwrap();
+    assert!(told.message.contains("line 2, column 2"), "{}", told.message);
 }
 
 #[test]
@@ -142,6 +162,10 @@ fn each_mistake_is_named_by_its_rule() {
         ("client-missing", |d| d.client = Given::Absent),
         ("client-syntax", |d| d.client = Given::Value(ClientDraft::Talosconfig(Secret::new("x".into())))),
         ("client-other-cluster", |d| d.client = Given::Value(foreign())),
+        ("kubeconfig-syntax", |d| d.kubeconfig = Given::Value(Secret::new("clusters: [".into()))),
+        ("kubeconfig-syntax", |d| d.kubeconfig = Given::Value(Secret::new(String::new()))),
+        ("kubeconfig-syntax", |d| d.kubeconfig = kubeconfig("other", "c", "c")),
+        ("kubeconfig-syntax", |d| d.kubeconfig = kubeconfig("x", "c", "d")),
         ("kubeconfig-missing", |d| d.join.kubernetes = Given::Value(true)),
         ("duration-syntax", |d| d.join.timeout = text("soon")),
         ("duration-syntax", |d| d.timeouts.create = text("30 minutes")),
@@ -155,6 +179,27 @@ fn each_mistake_is_named_by_its_rule() {
         assert!(found.contains(rule), "{rule} was not found, but {found:?}");
         assert!(Parsed::of(&broken, NOW).complete().is_none(), "{rule}");
     }
+}
+
+/// The name, the disk and the credentials could all have come from it.
+#[test]
+fn a_door_that_does_not_open_is_all_that_is_blamed() {
+    use crate::talhelper::TalhelperError;
+    let absent = || TalhelperError::Absent { file: "talconfig.yaml".into() };
+    let broken = |open: &dyn Fn(&mut Draft)| {
+        let mut draft = draft();
+        draft.machine_configuration = Given::Absent;
+        (draft.hostname, draft.client, flash(&mut draft).disk) = (Given::Absent, Given::Absent, Given::Absent);
+        open(&mut draft);
+        rules(&draft)
+    };
+    assert_eq!(broken(&|d| d.talconfig = Given::Value(Err(std::sync::Arc::new(absent())))), ["talconfig"]);
+    assert_eq!(broken(&|_| {}), ["config-missing"]);
+    assert_eq!(broken(&|d| (d.machine, d.talconfig) = (Given::Unknown, Given::Unknown)), ["config-twice"]);
+    let mut unreadable = draft();
+    unreadable.hostname = Given::Absent;
+    unreadable.machine_configuration = Given::Value(Secret::new("machine: [".into()));
+    assert_eq!(rules(&unreadable), ["config-syntax"]);
 }
 
 #[test]

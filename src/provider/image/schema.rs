@@ -2,7 +2,7 @@
 
 use crate::tfplugin::schema::{Attribute, Schema};
 use crate::tfplugin::types::Type;
-use crate::tfplugin::validator::one_of;
+use crate::tfplugin::validator::{not_empty, one_of};
 
 /// The schema.
 pub fn schema() -> Schema {
@@ -13,7 +13,11 @@ pub fn schema() -> Schema {
             .default("arm64")
             .validate(one_of(&["arm64", "amd64"]))
             .description("Processor: `arm64` (A1, A2 shapes) or `amd64`."),
-        Attribute::string("platform").optional().default("oracle").description("Platform of the image."),
+        Attribute::string("platform")
+            .optional()
+            .default("oracle")
+            .validate(not_empty)
+            .description("Platform of the image."),
         Attribute::list("extensions", Type::String).optional().description(
             "Official system extensions, such as `siderolabs/tailscale`. Their order counts for the schematic's id. At \
              most one of `extensions` and `schematic`.",

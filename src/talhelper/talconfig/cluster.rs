@@ -43,6 +43,7 @@ pub(in crate::talhelper) fn read(root: &Node, wanted: &str, findings: &Findings<
     let factory = top.section("imageFactory", &FACTORY_KEYS);
     let factory_text = |key: &str| factory.as_ref().map(|section| section.text(key)).unwrap_or_default();
     check_addresses(&top);
+    check_cni(&top);
     let texts = |key: &str| top.texts(key).unwrap_or_default();
     let (hostnames, node) = nodes(&top, wanted);
     Cluster {
@@ -105,6 +106,18 @@ fn check_addresses(top: &Section<'_, '_>) {
         if nets.iter().any(|net| net.parse::<ipnet::IpNet>().is_err()) {
             top.mistake(key, "must be prefixes such as 10.244.0.0/16");
         }
+    }
+}
+
+/// The network plugin, as far as talhelper checks it: on workers Talos would not.
+fn check_cni(top: &Section<'_, '_>) {
+    let Some(cni) = top.section("cniConfig", &["name", "urls", "flannel"]) else { return };
+    let urls = cni.texts("urls").unwrap_or_default();
+    match cni.text("name").as_str() {
+        "custom" if urls.is_empty() => cni.mistake("urls", "must name the manifests of a custom CNI"),
+        "flannel" | "none" if !urls.is_empty() => cni.mistake("urls", "is for the CNI \"custom\" only"),
+        "custom" | "flannel" | "none" => {}
+        _ => cni.mistake("name", "must be flannel, custom or none"),
     }
 }
 

@@ -251,8 +251,27 @@ fn image_url(node: &Section<'_, '_>) -> Option<(String, At)> {
     let (_, tag, digest) = crate::talos::image::split_reference(&url);
     if tag.is_some() || digest.is_some() || url.contains("://") {
         node.mistake("talosImageURL", "must be an image name without a scheme, tag or digest");
+    } else if !url.is_empty() && !names_an_image(&url) {
+        node.mistake(
+            "talosImageURL",
+            "must be a registry and a path of small letters, such as ghcr.io/siderolabs/installer",
+        );
     }
     (!url.is_empty()).then_some((url, at))
+}
+
+/// A name in its full form, as distribution/reference `ParseNamed` demands it: the registry is never implied.
+fn names_an_image(text: &str) -> bool {
+    let Some((registry, path)) = text.split_once('/') else { return false };
+    let sound = |part: &str| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = part.as_bytes();
+        bytes.iter().copied().all(allowed) && edge(bytes.first()) && edge(bytes.last())
+    };
+    let host = registry == "localhost" || registry.contains(['.', ':']);
+    let short = matches!(registry, "docker.io" | "index.docker.io") && !path.contains('/');
+    host && !short && path.split('/').all(sound)
 }
 
 fn schematic(node: &Section<'_, '_>) -> Option<Schematic> {
@@ -280,11 +299,30 @@ fn machine_spec(node: &Section<'_, '_>) -> Option<MachineSpec> {
         secure_boot: section.boolean("secureboot"),
         at: section.at(),
     };
+    check_suffix(&section);
     // Go's zero value counts as absent, so that the group's is taken.
     let texts = ["mode", "arch", "bootMethod", "imageSuffix"];
     let empty = texts.iter().all(|key| section.text(key).is_empty());
     let flags = section.boolean("secureboot") || section.boolean("useUKI");
     (!empty || flags).then_some(spec)
+}
+
+/// What `talhelper genurl` would make a URL of; without effect here, but talhelper stops at it.
+fn check_suffix(spec: &Section<'_, '_>) {
+    let (method, suffix) = (spec.text("bootMethod"), spec.text("imageSuffix"));
+    let suffixes: &[&str] = match method.as_str() {
+        "" | "iso" => &["iso"],
+        "disk-image" => &["raw.zst", "raw.xz", "raw.tar.gz", "vhd.xz", "raw.gz", "ova", "qcow2"],
+        "pxe" => &[],
+        _ => return spec.mistake("bootMethod", "must be iso, disk-image or pxe"),
+    };
+    if !suffix.is_empty() && !suffixes.contains(&suffix.as_str()) {
+        let text = match suffixes {
+            [] => "must be absent for pxe".to_owned(),
+            suffixes => format!("must be one of {} for this bootMethod", suffixes.join(", ")),
+        };
+        spec.mistake("imageSuffix", &text);
+    }
 }
 
 fn firewall(node: &Section<'_, '_>) -> Option<Firewall> {

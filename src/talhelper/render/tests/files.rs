@@ -93,9 +93,35 @@ fn files_beside_talconfig_are_read_and_completed() {
     assert!(yaml.contains(&format!("id={id}")) && yaml.contains("id=${SCHEMATIC_ID}"), "{yaml}");
     assert!(yaml.contains("permissions: 384") || yaml.contains("permissions: 0o600"), "{yaml}");
     folder.remove("file.txt");
-    assert_eq!(failure(rendered(&folder, "cloudbox2")), "reading file.txt: there is no such file");
+    let error = failure(rendered(&folder, "cloudbox2"));
+    assert!(error.starts_with("reading file.txt: there is no such file"), "{error}");
     folder.insert("file.txt".into(), String::new());
     folder.insert("patches/sysctl.yaml".into(), "machine: {sysctls: {a: '{{ .Cluster }}'}}\n".into());
     let error = failure(rendered(&folder, "cloudbox2"));
     assert!(error.contains("Go template in the file of nodes[1].patches[0]"), "{error}");
+}
+
+#[test]
+fn a_comment_leaves_no_blanks_in_a_files_content() {
+    let extra = "    machineFiles:\n      - {content: '@file.yaml', path: /var/x, op: create, permissions: 0o600}\n";
+    let mut folder = edited("    networkInterfaces:\n", &format!("{extra}    networkInterfaces:\n"));
+    folder.insert("file.yaml".into(), "a: 1 # one\nb: '#2'\t# two\n".into());
+    let yaml = rendered(&folder, "cloudbox2").unwrap().config.to_yaml();
+    assert!(yaml.contains("a: 1\n") && yaml.contains("b: '#2'\n"), "{yaml}");
+}
+
+#[test]
+fn empty_lists_and_absent_words_mean_what_they_mean_in_go() {
+    let extra = "    kernelModules: []\n    ingressFirewall:\n      rules: []\n    networkInterfaces:\n";
+    let yaml = rendered(&edited("    networkInterfaces:\n", extra), "cloudbox2").unwrap().config.to_yaml();
+    assert!(!yaml.contains("kernel:"), "{yaml}");
+    assert!(yaml.contains("kind: NetworkDefaultActionConfig\ningress: accept\n"), "{yaml}");
+}
+
+#[test]
+fn a_document_marker_with_a_carriage_return_is_no_variable() {
+    let mut folder = folder("guide");
+    let env = folder["talenv.yaml"].replace('\n', "\r\n");
+    folder.insert("talenv.yaml".into(), format!("---\r\n{env}"));
+    assert!(rendered(&folder, "cloudbox2").is_ok());
 }

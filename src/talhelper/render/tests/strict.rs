@@ -70,6 +70,43 @@ fn features_that_are_not_supported_are_named_with_the_way_around() {
 }
 
 #[test]
+fn what_talhelper_stops_at_is_refused_though_talos_would_not_care() {
+    let url = "    talosImageURL: factory.talos.dev/oracle-installer/${SCHEMATIC_ID}\n";
+    for (from, to, wanted) in [
+        ("clusterName:", "cniConfig: {name: cilium}\nclusterName:", "cniConfig.name must be flannel, custom or none"),
+        ("clusterName:", "cniConfig: {}\nclusterName:", "cniConfig.name must be flannel, custom or none"),
+        ("clusterName:", "cniConfig: {name: custom}\nclusterName:", "cniConfig.urls must name the manifests"),
+        (
+            "clusterName:",
+            "cniConfig: {name: none, urls: ['https://a/b']}\nclusterName:",
+            "cniConfig.urls is for the CNI",
+        ),
+        ("      mode: cloud\n", "      bootMethod: usb\n", "machineSpec.bootMethod must be iso, disk-image or pxe"),
+        ("      mode: cloud\n", "      imageSuffix: raw.xz\n", "machineSpec.imageSuffix must be one of iso"),
+        (
+            "      mode: cloud\n",
+            "      bootMethod: pxe\n      imageSuffix: iso\n",
+            "imageSuffix must be absent for pxe",
+        ),
+        (url, "    talosImageURL: installer\n", "talosImageURL must be a registry and a path"),
+        (url, "    talosImageURL: siderolabs/installer\n", "talosImageURL must be a registry and a path"),
+        (url, "    talosImageURL: docker.io/installer\n", "talosImageURL must be a registry and a path"),
+        (url, "    talosImageURL: ghcr.io/Siderolabs/installer\n", "talosImageURL must be a registry and a path"),
+    ] {
+        let error = failure(rendered(&edited(from, to), "cloudbox2"));
+        assert!(error.contains(wanted), "{wanted} in\n{error}");
+    }
+    for (from, to) in [
+        ("      mode: cloud\n", "      bootMethod: disk-image\n      imageSuffix: raw.xz\n"),
+        (url, "    talosImageURL: localhost:5000/a__b/installer\n"),
+        ("clusterName:", "cniConfig: {name: custom, urls: ['https://a/b.yaml']}\nclusterName:"),
+    ] {
+        let got = rendered(&edited(from, to), "cloudbox2");
+        assert!(got.is_ok(), "{to}: {:?}", got.err());
+    }
+}
+
+#[test]
 fn a_global_patch_that_undoes_a_nodes_patch_is_warned_of() {
     let mut folder = folder("talhelper/groups");
     let got = rendered(&folder, "cloudbox2").unwrap();
