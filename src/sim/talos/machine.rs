@@ -242,7 +242,7 @@ impl Machine {
             let new = new.find_map(|document| document.root().get("registerWithFQDN")?.as_bool());
             new.or(old) == Some(true)
         };
-        let whole = self.boot(|boot| boot.config.as_ref().is_some_and(|config| whole(config))) == Some(true);
+        let whole = self.boot(|boot| boot.config.as_ref().is_some_and(whole)) == Some(true);
         if whole { self.fqdn() } else { self.hostname() }
     }
 
