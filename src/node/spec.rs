@@ -15,6 +15,7 @@ use crate::node::given::Given;
 use crate::node::worker::Worker;
 use crate::node::{checks, door};
 use crate::talos::image::{Architecture, InstallerReference};
+use crate::talos::machine_config::MachineConfig;
 use crate::talos::schematic::SchematicId;
 use crate::talos::secret::Secret;
 use crate::talos::talosconfig::ClientCredentials;
@@ -211,6 +212,8 @@ pub struct Join {
 pub struct NodeSpec {
     /// Name of the node.
     pub hostname: String,
+    /// Name that it has in Kubernetes.
+    pub node_name: String,
     /// Where it answers.
     pub endpoint: Endpoint,
     /// OCID of the instance: tells the machine itself from a helper that has its disk attached.
@@ -248,6 +251,8 @@ pub struct Parsed {
     pub findings: Findings,
     /// Name of the node.
     pub hostname: Given<String>,
+    /// Name that it has in Kubernetes.
+    pub node_name: Given<String>,
     /// Where it answers.
     pub endpoint: Given<Endpoint>,
     /// What it is to run.
@@ -298,6 +303,7 @@ impl Parsed {
         let activation = choice(&draft.activation, "activation", ACTIVATIONS, &mut findings);
         let version = image.value().map(|image| &image.talos_version);
         let (worker, known) = Worker::render(&opened, draft.patches(), &hostname, version, &mut findings);
+        let node_name = kubernetes_name(&hostname, known.as_ref());
         let credentials = access::credentials(&draft.client, &opened.defaults.authority, now, &mut findings);
         access::same_cluster(&credentials, &worker, &mut findings);
         access::kubeconfig(&draft.kubeconfig, &mut findings);
@@ -328,6 +334,7 @@ impl Parsed {
         Self {
             findings,
             hostname,
+            node_name,
             endpoint,
             image,
             flash,
@@ -357,6 +364,7 @@ impl Parsed {
         let kubeconfig = self.kubeconfig.value().cloned();
         Some(NodeSpec {
             hostname: self.hostname.value()?.clone(),
+            node_name: self.node_name.value()?.clone(),
             endpoint: self.endpoint.value()?.clone(),
             instance_id: self.instance_id.value().cloned(),
             image: self.image.value()?.clone(),
@@ -376,6 +384,15 @@ impl Parsed {
             over_talos: self.over_talos,
             create_timeout: self.create_timeout.unwrap_or(DEFAULT_CREATE_TIMEOUT),
         })
+    }
+}
+
+/// A name without a domain is taken as it is; of one with a domain the configuration says how much counts.
+fn kubernetes_name(hostname: &Given<String>, config: Option<&MachineConfig>) -> Given<String> {
+    match (hostname, config) {
+        (Given::Value(name), Some(config)) => Given::Value(config.kubernetes_name(name).to_owned()),
+        (Given::Value(name), None) if name.contains('.') => Given::Unknown,
+        _ => hostname.clone(),
     }
 }
 

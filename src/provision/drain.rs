@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use crate::client::kubernetes::{Cluster, DrainOptions, KubernetesError, NodeState};
-use crate::provision::error::Cause;
+use crate::provision::error::{Cause, chain};
 use crate::provision::journal::Event;
 use crate::provision::wait::{Limits, bounded};
 use crate::talos::secret::Secret;
@@ -52,7 +52,14 @@ pub async fn around<T>(
     };
     if pods == Pods::Stay {
         let done = work.await?;
-        return lift_leftover(kubeconfig, node, limits).await.map(|()| done);
+        // Work that needs no drain must not fail because Kubernetes cannot be asked.
+        return match lift_leftover(kubeconfig, node, limits).await {
+            Err(Cause::Kubernetes(error)) => {
+                tracing::warn!(node, %error, "Kubernetes could not be asked whether the node is cordoned");
+                Ok(done)
+            }
+            lifted => lifted.map(|()| done),
+        };
     }
     let cluster = Cluster::from_kubeconfig(kubeconfig).await.map_err(Cause::Kubernetes)?;
     let Some(cordon) = Cordon::of(&cluster, node).await.map_err(Cause::Kubernetes)? else {
@@ -66,13 +73,13 @@ pub async fn around<T>(
     if let Err(error) = cordon.lift(limits).await {
         tracing::warn!(node, %error, "the node could not be uncordoned");
         // The work's own failure says more; its success must not hide that no pod will come back.
-        return result.and(Err(Cause::Kubernetes(error)));
+        return result.and(Err(still_cordoned(node, error)));
     }
     result
 }
 
-/// Work that needs no drain must not fail because Kubernetes cannot be asked; a node that is known to be cordoned by us
-/// and stays so is a failure.
+/// Lifts a cordon that an earlier run left behind. Kubernetes that cannot be asked is [`Cause::Kubernetes`]; a node that is
+/// known to be cordoned by us and stays so is [`Cause::StillCordoned`].
 async fn lift_leftover(kubeconfig: &Secret<String>, node: &str, limits: &Limits) -> Result<(), Cause> {
     let asked = async {
         let cluster = Cluster::from_kubeconfig(kubeconfig).await?;
@@ -82,16 +89,35 @@ async fn lift_leftover(kubeconfig: &Secret<String>, node: &str, limits: &Limits)
         };
         Ok::<_, KubernetesError>(left.then_some(cluster))
     };
-    match asked.await {
-        Ok(None) => Ok(()),
-        Ok(Some(cluster)) => {
-            Cordon { cluster: &cluster, node, ours: true }.lift(limits).await.map_err(Cause::Kubernetes)
-        }
-        Err(error) => {
-            tracing::warn!(node, %error, "Kubernetes could not be asked whether the node is cordoned");
-            Ok(())
+    match asked.await.map_err(Cause::Kubernetes)? {
+        None => Ok(()),
+        Some(cluster) => {
+            let cordon = Cordon { cluster: &cluster, node, ours: true };
+            cordon.lift(limits).await.map_err(|error| still_cordoned(node, error))
         }
     }
+}
+
+/// Lifts what a destroy left on the Kubernetes node of a machine that is back under its name. A create that went well does not
+/// fail for it: the next refresh tells of what is left.
+pub async fn lift_any(kubeconfig: Option<&Secret<String>>, node: &str, limits: &Limits) {
+    let Some(kubeconfig) = kubeconfig else { return };
+    if let Err(cause) = lift_leftover(kubeconfig, node, limits).await {
+        tracing::warn!(node, cause = chain(&cause), "the node may still be cordoned");
+    }
+}
+
+/// The step `uncordon` of a plan: done, or an error that says that it was not.
+pub async fn lift_promised(kubeconfig: Option<&Secret<String>>, node: &str, limits: &Limits) -> Result<(), Cause> {
+    let Some(kubeconfig) = kubeconfig else { return Ok(()) };
+    match lift_leftover(kubeconfig, node, limits).await {
+        Err(Cause::Kubernetes(error)) => Err(still_cordoned(node, error)),
+        lifted => lifted,
+    }
+}
+
+fn still_cordoned(node: &str, source: KubernetesError) -> Cause {
+    Cause::StillCordoned { node: node.to_owned(), source }
 }
 
 /// Whether an uncordon would be ours to do. A mark beside a cordon of somebody else, or beside none, is from a run that was

@@ -45,6 +45,14 @@ pub enum Cause {
     /// The Kubernetes API refused or failed.
     #[error("calling the Kubernetes API")]
     Kubernetes(#[source] KubernetesError),
+    /// A cordon of ours was not lifted.
+    #[error("uncordoning the Kubernetes node {node}")]
+    StillCordoned {
+        /// Its name.
+        node: String,
+        /// Why it could not be asked, or refused.
+        source: KubernetesError,
+    },
     /// There is nothing to flash.
     #[error("the image has no URL to download it from")]
     NoImageUrl,
@@ -62,6 +70,14 @@ pub enum Cause {
     WrongNode {
         /// What answers.
         what: String,
+    },
+    /// The node runs something else than the plan was made for, and the plan does not say to change that.
+    #[error("the node runs {found}, not {planned} as when this was planned")]
+    Drifted {
+        /// What runs.
+        found: String,
+        /// What ran, and is wanted.
+        planned: String,
     },
     /// The node is not one any more.
     #[error("the machine is in maintenance mode: it was reset, or its disk was replaced ({found})")]
@@ -161,6 +177,12 @@ impl Cause {
             Self::NotActive { .. } => vec![
                 "flash an image of this schematic, or let activation = \"auto\" or \"upgrade\" activate it".into(),
             ],
+            Self::StillCordoned { node, source } => {
+                let mut hints = source.hints();
+                hints.push(format!("no new pods come to the node until then; by hand: kubectl uncordon {node}"));
+                hints
+            }
+            Self::Drifted { .. } => vec!["plan again: it was changed by somebody else, or could not be read when this was planned".into()],
             Self::NoImageUrl => vec!["set image = talosoci_image.NAME".into()],
             Self::Temporary(_) | Self::TimedOut { .. } | Self::Stopped => Vec::new(),
         }

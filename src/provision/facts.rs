@@ -18,7 +18,9 @@ pub struct Facts {
     pub platform: Option<String>,
     /// UUID of the machine, from its firmware.
     pub machine_uuid: Option<String>,
-    /// Host name, which is the Kubernetes node name.
+    /// Host name, with its domain if it has one.
+    pub hostname: String,
+    /// Name of the Kubernetes node.
     pub node_name: String,
     /// Addresses, without prefix length.
     pub addresses: Vec<String>,
@@ -34,15 +36,17 @@ impl Facts {
     /// Asks the node.
     pub async fn gather(node: &Node) -> Result<Self, TalosError> {
         // One connection, all questions at once: a refresh of many nodes is made of round trips.
-        let (version, extensions, machine_uuid, hostname, addresses, cloud, cordoned) = tokio::try_join!(
+        let (version, extensions, machine_uuid, hostname, nodename, addresses, cloud, cordoned) = tokio::try_join!(
             node.version(),
             node.extensions(),
             node.system_uuid(),
             node.hostname(),
+            node.nodename(),
             node.addresses(),
             node.platform_metadata(),
             cordoned_by_us(node),
         )?;
+        let (hostname, short) = hostname.map(|status| (status.fqdn(), status.hostname)).unwrap_or_default();
         Ok(Self {
             talos_version: version.tag,
             architecture: version.arch,
@@ -54,7 +58,9 @@ impl Facts {
                 .map(|extension| (extension.name.clone(), extension.version.clone()))
                 .collect(),
             machine_uuid,
-            node_name: hostname.map(|status| status.hostname).unwrap_or_default(),
+            hostname,
+            // A node whose configuration is not there yet has no name in Kubernetes.
+            node_name: nodename.map(|nodename| nodename.nodename).filter(|name| !name.is_empty()).unwrap_or(short),
             addresses: addresses.addresses.iter().map(|net| net.addr().to_string()).collect(),
             instance_id: cloud.map(|cloud| cloud.instance_id).filter(|id| !id.is_empty()),
             cordoned_by_us: cordoned,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::kubernetes::Cluster;
-use crate::client::talos::{ApplyMode, ConfigSource, ErrorKind, MachineKind, Node, ResetOptions, TalosError, Trust};
+use crate::client::talos::{
+    ApplyMode, ConfigSource, ErrorKind, HostnameStatus, MachineKind, Node, ResetOptions, TalosError, Trust,
+};
 use crate::node::spec::Activation;
 use crate::provision::Job;
 use crate::provision::configure::Sender;
@@ -47,12 +49,16 @@ pub async fn run(job: &Job, seen: &Observation) -> Result<Facts, Cause> {
     .map_err(Cause::ended)
 }
 
-/// Waits until every proof holds for a node that has joined before.
+/// Waits until every proof holds for a node that has joined before. One that moved must be known by its new name in the end: it
+/// asks trustd for that certificate when it has the configuration.
 pub async fn prove(job: &Job, limits: &Limits, configuration: Configuration) -> Result<Facts, Cause> {
+    let settled = job.settled();
+    let moved = settled.address() != job.address();
     until(limits, "the node to be well", || async {
-        match talos(job).await {
+        match talos(&settled).await {
+            Err(cause @ Cause::WrongName { .. }) if moved => Look::Pending(chain(&cause)),
             Err(cause) => Look::Failed(cause),
-            Ok(Observation::Joined) => joined(job, configuration).await,
+            Ok(Observation::Joined) => joined(&settled, configuration).await,
             Ok(Observation::Foreign { issuer }) => Look::Failed(Cause::Foreign { issuer }),
             Ok(other) => Look::Pending(other.to_string()),
         }
@@ -68,11 +74,13 @@ pub enum Configuration {
     MakeIt,
     /// Wait: it was applied, and is to be seen there.
     MustBe(ConfigSource),
+    /// Leave it alone, whatever it is; what is there counts.
+    Stays(ConfigSource),
 }
 
 impl Configuration {
     fn is_active(self) -> bool {
-        !matches!(self, Self::MustBe(ConfigSource::Persistent))
+        !matches!(self, Self::MustBe(ConfigSource::Persistent) | Self::Stays(ConfigSource::Persistent))
     }
 }
 
@@ -162,12 +170,16 @@ pub async fn right_node(job: &Job, node: &Node) -> Result<(), Cause> {
         }
         _ => {}
     }
-    match name.map(|status| status.hostname) {
-        Some(name) if name != job.node_name() && name != job.spec.hostname && !name.is_empty() => {
-            Err(Cause::WrongNode { what: format!("a node named {name:?}") })
-        }
+    match name.filter(|name| !name.hostname.is_empty()) {
+        Some(name) if !is_ours(job, &name) => Err(Cause::WrongNode { what: format!("a node named {:?}", name.fqdn()) }),
         _ => Ok(()),
     }
+}
+
+/// The name that it is to have, or one that it had: then only its Kubernetes name is known.
+fn is_ours(job: &Job, name: &HostnameStatus) -> bool {
+    let before = job.known.as_ref().and_then(|known| known.node_name.as_ref());
+    name.fqdn() == job.spec.hostname || before.is_some_and(|before| *before == name.fqdn() || *before == name.hostname)
 }
 
 /// Extensions and version do not change while a system runs: a wrong image now is wrong for good.
@@ -189,10 +201,11 @@ async fn right_image(job: &Job, node: &Node) -> Result<(), Cause> {
 async fn missing(job: &Job, node: &Node, configuration: Configuration) -> Result<Option<String>, TalosError> {
     let source = match configuration {
         Configuration::MakeIt => ConfigSource::Active,
-        Configuration::MustBe(source) => source,
+        Configuration::MustBe(source) | Configuration::Stays(source) => source,
     };
     match node.machine_config(source).await {
-        Ok(Some(yaml)) if config_hash(&yaml).as_deref() == Some(job.spec.worker.hash.as_str()) => {}
+        Ok(Some(_)) if matches!(configuration, Configuration::Stays(_)) => {}
+        Ok(Some(yaml)) if config_hash(&yaml).as_deref() == Some(job.wanted_hash()) => {}
         Ok(Some(_)) if matches!(configuration, Configuration::MakeIt) => {
             node.apply_configuration(job.spec.worker.yaml().expose(), ApplyMode::Auto, false).await?;
             return Ok(Some("the node had another configuration; the right one was applied".into()));
@@ -204,7 +217,7 @@ async fn missing(job: &Job, node: &Node, configuration: Configuration) -> Result
         Err(error) => return Err(error),
     }
     // Also a node that has no name yet is waited for: the plan promised this one.
-    let name = node.hostname().await?.map(|status| status.hostname).filter(|name| !name.is_empty());
+    let name = node.hostname().await?.map(|status| status.fqdn()).filter(|name| !name.is_empty());
     if configuration.is_active() && name.as_ref() != Some(&job.spec.hostname) {
         return Ok(Some(format!("the node is still named {}", name.as_deref().unwrap_or("nothing"))));
     }
@@ -238,7 +251,7 @@ async fn kubernetes(job: &Job, configuration: Configuration) -> Result<Option<St
     };
     let cluster = Cluster::from_kubeconfig(kubeconfig).await.map_err(Cause::Kubernetes)?;
     // A new name that is only staged is not there yet.
-    let name = if configuration.is_active() { &job.spec.hostname } else { job.node_name() };
+    let name = if configuration.is_active() { &job.spec.node_name } else { job.node_name() };
     Ok(match cluster.node(name).await.map_err(Cause::Kubernetes)? {
         Some(node) if node.ready => None,
         Some(node) => Some(format!(

@@ -18,6 +18,7 @@ use crate::client::talos::Address;
 use crate::node::spec::{Activation, Flash, NodeSpec};
 use crate::node::temporary::Temporary;
 use crate::provision::diagnose::diagnose;
+use crate::provision::duties::Duties;
 use crate::provision::error::{Cause, Failure, chain};
 use crate::provision::examine::{Patient, examine};
 use crate::provision::facts::Facts;
@@ -35,6 +36,8 @@ pub mod destroy;
 pub mod diagnose;
 /// Pods leave before a reboot and may come back after.
 pub mod drain;
+/// What an update promised to do.
+pub mod duties;
 /// How a run fails.
 pub mod error;
 /// Looking at a node for what may be wrong.
@@ -85,13 +88,19 @@ pub struct Job {
     accepted: Accepted,
 }
 
-/// A node as an earlier run left it.
+/// A node as an earlier run left it, and what this one is to do about it.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// UUID of the machine.
     pub machine_uuid: Option<String>,
     /// Name of the node, which a new configuration may change.
     pub node_name: Option<String>,
+    /// Where it answered.
+    pub host: Option<String>,
+    /// What the plan promised to do.
+    pub duties: Duties,
+    /// Hash of the configuration that the plan promised, where that was known.
+    pub config_hash: Option<String>,
 }
 
 /// Where images come from and are kept.
@@ -135,13 +144,42 @@ impl Job {
         &self.spec.worker.config
     }
 
+    /// Hash of its content.
+    pub fn config_hash(&self) -> &str {
+        &self.spec.worker.hash
+    }
+
     /// Name that the node has in Kubernetes before anything is changed.
     fn node_name(&self) -> &str {
-        self.known.as_ref().and_then(|known| known.node_name.as_deref()).unwrap_or(&self.spec.hostname)
+        self.known.as_ref().and_then(|known| known.node_name.as_deref()).unwrap_or(&self.spec.node_name)
     }
 
     fn address(&self) -> Address {
-        Address::new(self.spec.endpoint.host.clone(), self.spec.endpoint.talos_port)
+        let address = Address::new(self.spec.endpoint.host.clone(), self.spec.endpoint.talos_port);
+        match self.known.as_ref().and_then(|known| known.host.as_deref()) {
+            Some(former) if former != address.host => address.formerly(former),
+            _ => address,
+        }
+    }
+
+    /// The same of a node whose certificate must name its address by now.
+    fn settled(&self) -> Self {
+        let mut job = self.clone();
+        if let Some(known) = &mut job.known {
+            known.host = None;
+        }
+        job
+    }
+
+    /// Hash of the configuration that the node is to have in the end. Values that are made anew at each run may have changed
+    /// since it was applied; what is not applied now stays what it was.
+    fn wanted_hash(&self) -> &str {
+        let kept = self.known.as_ref().filter(|known| !known.duties.apply);
+        kept.and_then(|known| known.config_hash.as_deref()).unwrap_or(&self.spec.worker.hash)
+    }
+
+    fn duties(&self) -> Duties {
+        self.known.as_ref().map(|known| known.duties).unwrap_or_default()
     }
 }
 
@@ -186,8 +224,8 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             Phase::Configure => configure::run(job, &mut seen).await,
             Phase::Bootstrap => bootstrap::run(job, &mut seen).await,
             Phase::Upgrade => upgrade::run(job, &mut seen).await,
-            // No create has it.
-            Phase::Apply => Ok(String::new()),
+            // No create has them.
+            Phase::Apply | Phase::Verify | Phase::Uncordon => Ok(String::new()),
             Phase::Join => join::run(job, &seen).await.map(|learned| {
                 let note = format!("Talos {} as {}", learned.talos_version, learned.node_name);
                 facts = Some(learned);
@@ -209,6 +247,7 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
         }
     }
     if facts.is_some() {
+        drain::lift_any(job.spec.kubeconfig.as_ref(), job.node_name(), &job.limits).await;
         job.limits.journal.note(Event::Finished, "");
     }
     // The sequence ends with the join, which either failed above or left its facts.
@@ -231,6 +270,7 @@ fn fail(job: &Job, phase: Phase, cause: Cause, transcript: &Transcript) -> Box<F
     match phase {
         Phase::Flash => hints.extend(flash::hints(&job.spec.flash, &cause)),
         Phase::Join => hints.extend(join::hints(&cause)),
+        Phase::Verify => hints.extend(update::hints(&cause, &job.spec)),
         _ => {}
     }
     hints.push(match &cause {

@@ -23,6 +23,10 @@ pub enum Phase {
     Join,
     /// A node that joined before runs its new configuration.
     Apply,
+    /// The machine of the state answers at its new address.
+    Verify,
+    /// Pods may come to the node again.
+    Uncordon,
 }
 
 impl Phase {
@@ -37,6 +41,8 @@ impl Phase {
             Self::Upgrade => "upgrade",
             Self::Join => "join",
             Self::Apply => "apply",
+            Self::Verify => "verify",
+            Self::Uncordon => "uncordon",
         }
     }
 }

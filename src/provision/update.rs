@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::talos::{self, ConfigSource, Node, RebootMode, TalosError, Trust};
-use crate::node::spec::ApplyMode;
+use crate::node::spec::{ApplyMode, Endpoint, NodeSpec};
 use crate::provision::drain::Pods;
+use crate::provision::duties::Duties;
 use crate::provision::error::{Cause, Failure, chain};
 use crate::provision::facts::Facts;
 use crate::provision::join::{self, Configuration};
@@ -39,8 +40,9 @@ const REPLY_LOST: Duration = Duration::from_secs(60);
 /// from there.
 pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
     let job = &job.watched();
-    let mut transcript = Transcript::of(&[Phase::Upgrade, Phase::Apply, Phase::Join]).told_to(&job.limits.journal);
-    let phase = Mutex::new(Phase::Upgrade);
+    let phases = phases(job.duties());
+    let mut transcript = Transcript::of(&phases).told_to(&job.limits.journal);
+    let phase = Mutex::new(phases[0]);
     match Box::pin(steps(job, &mut transcript, &phase)).await {
         Ok(facts) => {
             job.limits.journal.note(Event::Finished, "");
@@ -52,6 +54,33 @@ pub async fn run(job: &Job) -> Result<Facts, Box<Failure>> {
             Err(super::diagnosed(job, super::fail(job, phase, cause, &transcript)).await)
         }
     }
+}
+
+/// What is told of: also what turns out to need no change.
+fn phases(duties: Duties) -> Vec<Phase> {
+    let verify = duties.verify.then_some(Phase::Verify);
+    let rest: &[Phase] = if duties.only_verifies() { &[] } else { &[Phase::Upgrade, Phase::Apply, Phase::Join] };
+    verify.into_iter().chain(rest.iter().copied()).chain(duties.uncordon.then_some(Phase::Uncordon)).collect()
+}
+
+/// What to do about a new address at which the machine was not found.
+pub(super) fn hints(cause: &Cause, spec: &NodeSpec) -> Vec<String> {
+    let Endpoint { host, talos_port } = &spec.endpoint;
+    let more = match cause {
+        Cause::TimedOut { .. } => Some(format!(
+            "check that endpoint is right, and that the security list lets this computer reach {host} on port {talos_port}"
+        )),
+        Cause::WrongNode { .. } => Some(
+            "if the instance was made anew, change instance_id or reflash, so that the node is provisioned there"
+                .to_owned(),
+        ),
+        Cause::WrongName { .. } => Some(format!(
+            "the plan took the node's own configuration for one that names {host}: let it be read at the old address once more, so \
+             that the plan applies the wanted one"
+        )),
+        _ => None,
+    };
+    more.into_iter().chain(["nothing was changed, and the state keeps the old address".to_owned()]).collect()
 }
 
 /// What the node itself says that a change of its configuration would do; `None` when it does not say. Changes nothing.
@@ -68,6 +97,18 @@ pub async fn foresee(job: &Job, within: Duration) -> Option<Result<bool, TalosEr
 
 async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> Result<Facts, Cause> {
     let enter = |next: Phase| *phase.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    let duties = job.duties();
+    if duties.verify {
+        transcript.start(Phase::Verify);
+        // Nothing will give the node another certificate: this one must do.
+        let settled = duties.only_verifies().then(|| job.settled());
+        let facts = verified(settled.as_ref().unwrap_or(job)).await?;
+        transcript.end(Phase::Verify, Outcome::Done, format!("{} answers there", facts.node_name));
+        if duties.only_verifies() {
+            return Ok(facts);
+        }
+    }
+    enter(Phase::Upgrade);
     transcript.start(Phase::Upgrade);
     let needed = needed(job).await?;
     let pods = if job.spec.drain && needed.reboots() { Pods::Leave } else { Pods::Stay };
@@ -80,19 +121,59 @@ async fn steps(job: &Job, transcript: &mut Transcript, phase: &Mutex<Phase>) -> 
         enter(Phase::Apply);
         transcript.start(Phase::Apply);
         let limits = job.limits.within(APPLY);
-        let (outcome, note) = bounded(&limits, send(job)).await.map_err(Cause::ended)?;
+        let (outcome, note) = match duties.apply {
+            true => bounded(&limits, send(job)).await.map_err(Cause::ended)?,
+            false => (Outcome::Skipped, "the configuration stays as it is"),
+        };
         transcript.end(Phase::Apply, outcome, note);
         enter(Phase::Join);
         transcript.start(Phase::Join);
-        let source = match job.spec.apply_mode {
-            ApplyMode::Staged => ConfigSource::Persistent,
-            ApplyMode::Auto | ApplyMode::NoReboot | ApplyMode::Reboot => ConfigSource::Active,
-        };
-        let facts = join::prove(job, &limits, Configuration::MustBe(source)).await?;
+        let facts = join::prove(job, &limits, configuration(job)).await?;
         transcript.end(Phase::Join, Outcome::Done, format!("Talos {} as {}", facts.talos_version, facts.node_name));
         Ok(facts)
     });
-    drain::around(job.spec.kubeconfig.as_ref(), job.node_name(), pods, &job.limits, work).await
+    let kubeconfig = job.spec.kubeconfig.as_ref();
+    let facts = drain::around(kubeconfig, job.node_name(), pods, &job.limits, work).await?;
+    if duties.uncordon {
+        enter(Phase::Uncordon);
+        transcript.start(Phase::Uncordon);
+        drain::lift_promised(kubeconfig, job.node_name(), &job.limits).await?;
+        transcript.end(Phase::Uncordon, Outcome::Done, "pods may come to the node");
+    }
+    Ok(facts)
+}
+
+/// What the proofs ask of the configuration: what was promised, and nothing of what was to be left alone.
+fn configuration(job: &Job) -> Configuration {
+    let source = match job.spec.apply_mode {
+        ApplyMode::Staged => ConfigSource::Persistent,
+        ApplyMode::Auto | ApplyMode::NoReboot | ApplyMode::Reboot => ConfigSource::Active,
+    };
+    let duties = job.duties();
+    if duties.apply || duties.join { Configuration::MustBe(source) } else { Configuration::Stays(source) }
+}
+
+/// Waits until the machine of the state answers at its new address, to the credentials of the cluster.
+async fn verified(job: &Job) -> Result<Facts, Cause> {
+    until(&job.limits.within(ANSWER), "the node to answer at its new address", || async {
+        match joined(job).await {
+            Look::Ready(()) => match recognised(job).await {
+                Ok(facts) => Look::Ready(facts),
+                Err(Cause::Talos(error)) if error.is_transient() => Look::Pending(chain(&error)),
+                Err(cause) => Look::Failed(cause),
+            },
+            Look::Pending(status) => Look::Pending(status),
+            Look::Failed(cause) => Look::Failed(cause),
+        }
+    })
+    .await
+    .map_err(Cause::ended)
+}
+
+async fn recognised(job: &Job) -> Result<Facts, Cause> {
+    let node = connect(job).await.map_err(Cause::Talos)?;
+    join::right_node(job, &node).await?;
+    Facts::gather(&node).await.map_err(Cause::Talos)
 }
 
 /// What has to be done, as the node itself sees it.
@@ -138,8 +219,16 @@ async fn look(job: &Job) -> Result<Needed, Cause> {
     let node = connect(job).await.map_err(Cause::Talos)?;
     join::right_node(job, &node).await?;
     let (version, schematic) = running(&node).await.map_err(Cause::Talos)?;
+    let duties = job.duties();
     let upgrade = !wanted(job, &version, schematic.as_deref());
+    if upgrade && !duties.upgrade {
+        return Err(Cause::Drifted {
+            found: format!("Talos {version}, schematic {}", schematic.as_deref().unwrap_or("none")),
+            planned: format!("Talos {}, schematic {}", job.spec.image.talos_version, job.spec.image.schematic),
+        });
+    }
     let reboot = match job.spec.apply_mode {
+        _ if !duties.apply => false,
         ApplyMode::Reboot => !is_applied(job, &node, ConfigSource::Active).await.map_err(Cause::Talos)?,
         ApplyMode::Auto if !upgrade => dry_run_reboots(job, &node).await.map_err(Cause::Talos)?,
         ApplyMode::Auto | ApplyMode::NoReboot | ApplyMode::Staged => false,

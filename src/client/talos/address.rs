@@ -16,6 +16,8 @@ pub struct Address {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// A name that the certificate may carry in place of `host`: that of an address which the node had before.
+    former: Option<String>,
 }
 
 /// Why a text is no address.
@@ -28,7 +30,20 @@ impl Address {
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         let host = host.into();
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        Self { host: bare.map(str::to_owned).unwrap_or(host), port }
+        Self { host: bare.map(str::to_owned).unwrap_or(host), port, former: None }
+    }
+
+    /// The same place, whose certificate may still be that of the address `host`: a node that moved gets a certificate
+    /// for its new address only with its next configuration. What is proven is no less: the authority is the cluster's, and
+    /// the name one that this node is known by.
+    #[must_use]
+    pub fn formerly(self, host: impl Into<String>) -> Self {
+        Self { former: Some(host.into()), ..self }
+    }
+
+    /// What the certificate may name in place of the host.
+    pub(super) fn former(&self) -> Option<&str> {
+        self.former.as_deref()
     }
 
     /// The host as an IP address, when it is one.

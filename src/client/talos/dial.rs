@@ -1,7 +1,7 @@
 //! From an address to an HTTP/2 channel, each step with its own failure.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -65,8 +65,9 @@ struct Attempt<'a> {
 
 /// Opens a channel: name, TCP, TLS, first sign of life.
 pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> Result<Dialled, TalosError> {
+    let former = address.former().map(|host| named_as(host, address)).transpose()?;
     let handshake =
-        Handshake::new(trust).map_err(|source| TalosError::Credentials { address: address.clone(), source })?;
+        Handshake::new(trust, former).map_err(|source| TalosError::Credentials { address: address.clone(), source })?;
     let attempt = Attempt { address, handshake, within, end: Instant::now() + within };
     let tls = attempt.tls().await?;
     let (channel, observer) = attempt.http2(tls).await?;
@@ -81,7 +82,7 @@ pub(super) async fn dial(address: &Address, trust: &Trust, within: Duration) -> 
 
 impl Attempt<'_> {
     async fn tls(&self) -> Result<Tls, TalosError> {
-        let name = server_name(self.address)?;
+        let name = named_as(&self.address.host, self.address)?;
         let tcp = timeout_at(self.end, connect_tcp(self.address, self.within))
             .await
             .map_err(|_| self.late("the TCP connection"))??;
@@ -144,11 +145,12 @@ pub(super) fn again(error: &io::Error) -> io::Error {
     }
 }
 
-fn server_name(address: &Address) -> Result<ServerName<'static>, TalosError> {
-    if let Some(ip) = address.ip() {
+/// `host` as a certificate names it.
+fn named_as(host: &str, address: &Address) -> Result<ServerName<'static>, TalosError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(ServerName::IpAddress(ip.into()));
     }
-    ServerName::try_from(address.host.clone()).map_err(|error| TalosError::Resolving {
+    ServerName::try_from(host.to_owned()).map_err(|error| TalosError::Resolving {
         address: address.clone(),
         source: io::Error::new(io::ErrorKind::InvalidInput, error),
     })

@@ -160,6 +160,14 @@ pub struct HostnameStatus {
     pub domainname: String,
 }
 
+impl HostnameStatus {
+    /// The whole name: Talos keeps the first label and the domain apart.
+    pub fn fqdn(&self) -> String {
+        let Self { hostname, domainname } = self;
+        if domainname.is_empty() { hostname.clone() } else { format!("{hostname}.{domainname}") }
+    }
+}
+
 /// A list of the node's addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct NodeAddresses {

@@ -98,8 +98,9 @@ fn found(
     facts: &Facts,
     config: Option<&Secret<String>>,
 ) -> Result<Imported, Diagnostics> {
-    if let Some(hostname) = target.hostname.as_ref().filter(|hostname| **hostname != facts.node_name) {
-        let what = format!("the node at {} is named {:?}, not {hostname:?}", target.host, facts.node_name);
+    if let Some(hostname) = target.hostname.as_ref().filter(|name| ![&facts.hostname, &facts.node_name].contains(name))
+    {
+        let what = format!("the node at {} is named {:?}, not {hostname:?}", target.host, facts.hostname);
         return Err(failed(&what, "check the address, or import by its own name"));
     }
     let config = config.and_then(|yaml| MachineConfig::parse(yaml.expose()).ok());
@@ -112,7 +113,7 @@ fn found(
     let mut state = Value::object([
         ("endpoint", target.host.as_str().into()),
         ("talos_port", i64::from(port).into()),
-        ("hostname", facts.node_name.as_str().into()),
+        ("hostname", facts.hostname.as_str().into()),
         ("id", facts.machine_uuid.clone().unwrap_or_else(|| facts.node_name.clone()).into()),
         ("phase", model::JOINED.into()),
         ("steps", Value::list(Vec::<Value>::new())),

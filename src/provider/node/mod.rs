@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use crate::client::talos::{Address, ErrorKind};
 use crate::node::spec::{ApplyMode, Parsed};
 use crate::provider::node::remembered::Remembered;
+use crate::provider::node::renewed::Renewed;
 use crate::provider::settings::journal_place;
 use crate::provider::{SharedSettings, current, diagnostics};
 use crate::provision::destroy::{self, Departure};
 use crate::provision::error::chain;
+use crate::provision::phase::Phase;
 use crate::provision::refresh::{self, Found};
 use crate::provision::{self, Job, update};
 use crate::talos::machine_config::HashOptions;
@@ -29,6 +31,7 @@ mod import;
 mod model;
 mod plan;
 mod remembered;
+mod renewed;
 mod schema;
 
 /// A plan waits no longer for what the node itself says.
@@ -68,9 +71,10 @@ impl Resource for NodeResource {
 
     async fn plan(&self, ctx: &Context, request: PlanRequest) -> Plan {
         let parsed = self.parse(&request.config);
+        let renewed = self.renewed(&request.config);
         let mut told = diagnostics::findings(&parsed.findings);
         if request.is_create() {
-            let planned = plan::create(request.proposed, &parsed);
+            let planned = plan::create(request.proposed, &parsed, renewed.as_ref());
             return Plan { planned, diagnostics: told, ..Plan::default() };
         }
         let before = self.parse(&request.prior);
@@ -81,7 +85,8 @@ impl Resource for NodeResource {
             before: &before,
             changed: request.proposed_on_change.clone(),
             parsed: &parsed,
-            remembered: remembered.as_ref().filter(|remembered| !remembered.is_blank()),
+            remembered: remembered.as_ref(),
+            renewed: renewed.as_ref(),
         };
         let planned = update.plan();
         let imported = remembered.as_ref().is_some_and(|remembered| remembered.is_imported());
@@ -106,7 +111,8 @@ impl Resource for NodeResource {
                 state.set("phase", model::JOINED);
                 model::store(&mut state, &facts);
                 plan::keep(&mut state, &parsed);
-                Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
+                let remembered = remembered(&job, self.renewed(&request.config).as_ref());
+                Outcome::state(model::settled(state)).private(remembered.bytes())
             }
             // Nothing is stored: the next apply plans the same create and sees what is done.
             Err(failure) => Outcome::failed(diagnostics::failure("Provisioning the Node", &failure)),
@@ -132,23 +138,42 @@ impl Resource for NodeResource {
             Ok(prepared) => prepared,
             Err(diagnostics) => return Outcome::failed(diagnostics),
         };
-        let known = provision::Known {
-            machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
-            node_name: request.prior.get("node_name").as_str().map(str::to_owned),
-        };
+        let known = model::known(&request.prior, &state);
+        let duties = known.duties;
         let limit = parsed.update_timeout.unwrap_or(update::DEFAULT_TIMEOUT);
         let job = job.on_known(known, limit);
         match update::run(&job).await {
+            Ok(facts) if duties.only_verifies() => {
+                // What else the node shows is for the next refresh: nothing of it was planned.
+                let promised = state.clone();
+                model::store(&mut state, &facts);
+                model::keep_promises(&mut state, &promised);
+                Outcome::state(model::settled(state))
+            }
             Ok(facts) => {
                 state.set("phase", model::JOINED);
                 model::store(&mut state, &facts);
                 plan::keep(&mut state, &parsed);
-                Outcome::state(model::settled(state)).private(Remembered::of(job.config()).bytes())
+                let renewed = self.renewed(&request.config);
+                if renewed.is_some() {
+                    plan::seen_at_last(&mut state, &parsed, Remembered::read(&request.private).as_ref());
+                }
+                let outcome = Outcome::state(model::settled(state));
+                match duties.apply || renewed.is_none() {
+                    true => outcome.private(remembered(&job, renewed.as_ref()).bytes()),
+                    false => outcome,
+                }
+            }
+            // Nothing was said to whoever answers there.
+            Err(failure) if failure.phase == Phase::Verify => {
+                Outcome::failed(diagnostics::failure("Updating the Node", &failure))
             }
             Err(failure) => {
                 // The state tells what the node shows now, so that the next plan goes on from there.
                 let mut state = request.prior;
-                state.set("phase", model::CHANGING);
+                if state.get("phase").as_str() != Some(model::CORDONED) {
+                    state.set("phase", model::CHANGING);
+                }
                 let outcome = match self.access(&request.config) {
                     Ok((address, credentials)) => {
                         seen(state, &request.private, &address, refresh::look(&address, &credentials).await)
@@ -236,9 +261,14 @@ fn seen(mut state: Value, private: &[u8], address: &Address, found: Found) -> Ou
         return Outcome::state(state).diagnostics(told);
     };
     state.set("config_hash", config.content_hash(&HashOptions::default()));
-    let imported = Remembered::read(private).is_some_and(|remembered| remembered.is_imported());
-    let private = Remembered::of(&config).imported(imported).bytes();
-    Outcome::state(state).private(private).diagnostics(told)
+    let before = Remembered::read(private).unwrap_or_default();
+    let remembered = Remembered::of(&config).imported(before.is_imported()).with_applied(before.applied().cloned());
+    Outcome::state(state).private(remembered.bytes()).diagnostics(told)
+}
+
+/// What the next plan compares with, when this job is done.
+fn remembered(job: &Job, renewed: Option<&Renewed>) -> Remembered {
+    Remembered::of(job.config()).with_applied(renewed.and_then(|renewed| renewed.applied(job.config_hash())))
 }
 
 /// A run was cut off between its cordon and its uncordon, or is at work right now.
@@ -251,11 +281,17 @@ fn left_cordoned(name: &str) -> Diagnostic {
 }
 
 impl NodeResource {
+    /// Set where write-only values are not compared.
+    fn renewed(&self, config: &Value) -> Option<Renewed> {
+        Renewed::of(config, &current(&self.settings))
+    }
+
     /// The configuration judged again, now that all of it is known, and a job for it. A schematic of talconfig.yaml is made
     /// known to the Image Factory; one of `talosoci_image` is known already.
     async fn prepared(&self, ctx: &Context, config: &Value, planned: &Value) -> Result<(Parsed, Job), Diagnostics> {
         let parsed = self.parse(config);
-        if let Some(changed) = plan::changed_since(planned, &parsed) {
+        let applies = self.renewed(config).is_none();
+        if let Some(changed) = plan::changed_since(planned, &parsed).filter(|_| applies) {
             return Err(changed.into());
         }
         let job = self.job(ctx, &parsed)?;
@@ -302,10 +338,7 @@ impl NodeResource {
         if !only_applies || parsed.findings.has_errors() || parsed.apply_mode == ApplyMode::Staged {
             return None;
         }
-        let known = provision::Known {
-            machine_uuid: request.prior.get("machine_uuid").as_str().map(str::to_owned),
-            node_name: request.prior.get("node_name").as_str().map(str::to_owned),
-        };
+        let known = model::known(&request.prior, planned);
         let job = self.job(ctx, parsed).ok()?.on_known(known, FORESEE);
         match update::foresee(&job, FORESEE).await? {
             Ok(true) if expected == Some(false) => Some(Diagnostic::warning(

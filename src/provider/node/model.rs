@@ -4,7 +4,9 @@ use crate::node::draft::{Draft, FlashDraft, ImageDraft, JoinDraft, SshDraft, Tim
 use crate::node::given::Given;
 use crate::provider::settings::{Settings, client_object};
 use crate::provider::{door, given};
+use crate::provision::Known;
 use crate::provision::destroy::Wishes;
+use crate::provision::duties::Duties;
 use crate::provision::facts::Facts;
 use crate::talos::machine_config::{Change, ChangeKind};
 use crate::tfplugin::value::Value;
@@ -134,6 +136,19 @@ pub fn wishes(on_destroy: &Value) -> Wishes {
     }
 }
 
+/// What an earlier run left, and what the plan promised to do about it.
+pub fn known(prior: &Value, planned: &Value) -> Known {
+    let text = |state: &Value, attribute: &str| state.get(attribute).as_str().map(str::to_owned);
+    let steps = planned.get("steps").as_list().unwrap_or_default();
+    Known {
+        machine_uuid: text(prior, "machine_uuid"),
+        node_name: text(prior, "node_name"),
+        host: text(prior, "endpoint"),
+        duties: Duties::of(steps.iter().filter_map(Value::as_str)),
+        config_hash: text(planned, "config_hash"),
+    }
+}
+
 /// The phase after a look at the node. Whoever was cut off between cordon and uncordon still owes the proof that the node
 /// is well, also when somebody else has uncordoned it since.
 pub fn phase_after_look(before: Option<&str>, cordoned: bool) -> &'static str {
@@ -161,6 +176,15 @@ pub fn store(state: &mut Value, facts: &Facts) {
     }
     if state.get("instance_id").is_unknown() {
         state.set("instance_id", facts.instance_id.as_deref().map_or(Value::Null, Value::from));
+    }
+}
+
+/// What a plan left open keeps what was learned; what it promised stands.
+pub fn keep_promises(state: &mut Value, promised: &Value) {
+    for (attribute, value) in promised.as_map().into_iter().flatten() {
+        if !value.is_unknown() {
+            state.set(attribute.as_str(), value.clone());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::node::given::Given;
 use crate::node::spec::{Activation, ApplyMode, Image, Parsed};
 use crate::provider::node::model;
 use crate::provider::node::remembered::Remembered;
+use crate::provider::node::renewed::Renewed;
 use crate::provision::foresee::apply_reboots;
 use crate::provision::phase::sequence;
 use crate::talos::version::TalosVersion;
@@ -13,14 +14,14 @@ use crate::tfplugin::diagnostic::Diagnostic;
 use crate::tfplugin::path::Path;
 use crate::tfplugin::value::Value;
 
-/// Plans a create: everything that follows from the configuration is known now.
-pub fn create(mut planned: Value, parsed: &Parsed) -> Value {
+/// Plans a create: everything that follows from the configuration is known now, but for values that are `renewed`.
+pub fn create(mut planned: Value, parsed: &Parsed, renewed: Option<&Renewed>) -> Value {
     planned.set("phase", "joined");
     planned.set("steps", steps(parsed));
     planned.set("config_changes", Value::list(Vec::<Value>::new()));
     planned.set("reboot_expected", true);
-    promise(&mut planned, parsed);
-    planned.set("node_name", name(parsed));
+    promise(&mut planned, parsed, if renewed.is_some() { Value::Unknown } else { config_hash(parsed) });
+    planned.set("node_name", node_name(parsed));
     planned
 }
 
@@ -38,27 +39,33 @@ pub struct Update<'a> {
     pub parsed: &'a Parsed,
     /// The configuration that the node had last.
     pub remembered: Option<&'a Remembered>,
+    /// Set where write-only values are not compared.
+    pub renewed: Option<&'a Renewed>,
 }
 
 impl Update<'_> {
     /// Plans an update, or nothing: then the prior state.
     pub fn plan(self) -> Value {
-        let Self { prior, config, before, changed, parsed, remembered } = self;
+        let (apply, hash) = self.configuration();
+        let Self { prior, config, before, changed, parsed, remembered, renewed } = self;
         let changed = in_old_clothes(prior, before, changed, parsed);
         let mut wanted = prior.clone();
-        promise(&mut wanted, parsed);
-        let steps = update_steps(prior, &wanted, !parsed.kubeconfig.is_absent());
+        promise(&mut wanted, parsed, hash.clone());
+        for attribute in ["endpoint", "talos_port"] {
+            wanted.set(attribute, changed.get(attribute).clone());
+        }
+        let steps = update_steps(prior, &wanted, apply, kubernetes(parsed));
         let quiet = steps.as_ref().is_some_and(Vec::is_empty);
         if quiet && settled_like(&changed, prior, config) == *prior {
             return prior.clone();
         }
         let mut planned = changed;
-        promise(&mut planned, parsed);
+        promise(&mut planned, parsed, hash);
         let stuck = quiet && prior.get("phase").as_str() == Some(model::CORDONED);
         planned.set("phase", if stuck { model::CORDONED } else { model::JOINED });
         // A name that is only staged shows after a reboot.
         let renamed = parsed.apply_mode != ApplyMode::Staged || quiet;
-        planned.set("node_name", if renamed { name(parsed) } else { Value::Unknown });
+        planned.set("node_name", if renamed { node_name(parsed) } else { Value::Unknown });
         planned.set("steps", steps.as_ref().map_or(Value::Unknown, |steps| Value::list(steps.iter().copied())));
         if quiet {
             // Only settings of the provider itself change: what was learned from the node stays.
@@ -70,10 +77,29 @@ impl Update<'_> {
                 planned.set("steps", Value::Unknown);
             }
         } else if let Some(steps) = steps {
-            foresee(&mut planned, &steps, parsed, remembered);
+            foresee(&mut planned, &steps, parsed, remembered, renewed.is_some());
         }
         planned
     }
+
+    /// Whether the configuration is to be applied, and its hash when that is done.
+    fn configuration(&self) -> (Option<bool>, Value) {
+        let before = self.prior.get("config_hash");
+        let applied = self.remembered.and_then(Remembered::applied);
+        match self.renewed.map(|renewed| renewed.is_due(self.prior, applied, self.parsed)) {
+            Some(Some(false)) => (Some(false), before.clone()),
+            Some(due) => (due, Value::Unknown),
+            None => {
+                let hash = config_hash(self.parsed);
+                ((!hash.is_unknown()).then(|| hash != *before), hash)
+            }
+        }
+    }
+}
+
+/// Whether Kubernetes can be asked.
+fn kubernetes(parsed: &Parsed) -> Option<bool> {
+    (!parsed.kubeconfig.is_unknown()).then(|| !parsed.kubeconfig.is_absent())
 }
 
 /// Attributes whose change makes a new machine. What an import could not know is no change.
@@ -131,8 +157,9 @@ fn settled_like(changed: &Value, prior: &Value, config: &Value) -> Value {
     settled
 }
 
-/// What changes in the configuration, and whether the node reboots for it.
-fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Option<&Remembered>) {
+/// What changes in the configuration, and whether the node reboots for it. `open` are changes that may be others when it is
+/// applied.
+fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Option<&Remembered>, open: bool) {
     let (Some(worker), Some(image)) = (parsed.worker.value(), parsed.image.value()) else { return };
     let upgrades = steps.contains(&"upgrade");
     if !steps.contains(&"apply") {
@@ -140,7 +167,7 @@ fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Opt
         planned.set("reboot_expected", upgrades);
         return;
     }
-    let Some(remembered) = remembered else {
+    let Some(remembered) = remembered.filter(|remembered| !remembered.is_blank() && !open) else {
         // Nothing to compare with: `settled` says so after the apply.
         if upgrades {
             planned.set("reboot_expected", true);
@@ -154,9 +181,22 @@ fn foresee(planned: &mut Value, steps: &[&str], parsed: &Parsed, remembered: Opt
     planned.set("config_changes", model::changes(&changes));
 }
 
+/// What could not be foreseen of changes that are made anew at each run, now that they were made.
+pub fn seen_at_last(state: &mut Value, parsed: &Parsed, remembered: Option<&Remembered>) {
+    let steps = state.get("steps").clone();
+    let steps: Vec<&str> = steps.as_list().unwrap_or_default().iter().filter_map(Value::as_str).collect();
+    let mut seen = state.clone();
+    foresee(&mut seen, &steps, parsed, remembered, false);
+    for attribute in ["config_changes", "reboot_expected"] {
+        if state.get(attribute).is_unknown() {
+            state.set(attribute, seen.get(attribute).clone());
+        }
+    }
+}
+
 /// The hashes and versions that hold when the apply is done.
-fn promise(state: &mut Value, parsed: &Parsed) {
-    state.set("config_hash", known(&parsed.worker, |worker| worker.hash.clone()));
+fn promise(state: &mut Value, parsed: &Parsed, config_hash: Value) {
+    state.set("config_hash", config_hash);
     state.set("image_hash", known(&parsed.image, image_hash));
     state.set("talos_version", known(&parsed.image, |image| image.talos_version.to_string()));
     state.set("schematic_id", known(&parsed.image, |image| image.schematic.to_string()));
@@ -172,7 +212,8 @@ pub fn changed_since(planned: &Value, parsed: &Parsed) -> Option<Diagnostic> {
     let (promised, found) = (planned.get("config_hash").as_str()?, &parsed.worker.value()?.hash);
     (promised != found).then(|| {
         let detail = "The machine configuration is not the one that was planned: its files, or values that are never stored, \
-                      changed since. Nothing was done.\n\nhint: plan again, and apply that.";
+                      changed since. Nothing was done.\n\nhint: plan again, and apply that. Where a value is made anew at each run, set \
+                      config_wo_version.";
         Diagnostic::error("Configuration Changed Since the Plan", detail)
     })
 }
@@ -180,12 +221,16 @@ pub fn changed_since(planned: &Value, parsed: &Parsed) -> Option<Diagnostic> {
 /// What could not be promised at plan, now that it is known.
 pub fn keep(state: &mut Value, parsed: &Parsed) {
     let mut kept = state.clone();
-    promise(&mut kept, parsed);
+    promise(&mut kept, parsed, config_hash(parsed));
     for attribute in ["hostname", "config_hash", "image_hash"] {
         if state.get(attribute).is_unknown() {
             state.set(attribute, kept.get(attribute).clone());
         }
     }
+}
+
+fn config_hash(parsed: &Parsed) -> Value {
+    known(&parsed.worker, |worker| worker.hash.clone())
 }
 
 fn known<T>(given: &Given<T>, text: impl FnOnce(&T) -> String) -> Value {
@@ -194,6 +239,10 @@ fn known<T>(given: &Given<T>, text: impl FnOnce(&T) -> String) -> Value {
 
 fn name(parsed: &Parsed) -> Value {
     known(&parsed.hostname, Clone::clone)
+}
+
+fn node_name(parsed: &Parsed) -> Value {
+    known(&parsed.node_name, Clone::clone)
 }
 
 /// Steps of a create. Which of them `auto` needs on a machine that already runs Talos is only seen at apply.
@@ -207,27 +256,37 @@ fn steps(parsed: &Parsed) -> Value {
     Value::list(sequence(flashes, parsed.activation).iter().map(|phase| phase.name()))
 }
 
-/// Steps of an update: each change maps to its cheapest action. `None` while something is unknown. Without a kubeconfig a
-/// node that was left cordoned stays so: a step that cannot be done is not promised.
-pub fn update_steps(prior: &Value, wanted: &Value, kubernetes: bool) -> Option<Vec<&'static str>> {
+/// Steps of an update: each change maps to its cheapest action, `apply` to a changed configuration. `None` while something is
+/// unknown. Without a kubeconfig a node that was left cordoned stays so: a step that cannot be done is not promised.
+pub fn update_steps(
+    prior: &Value,
+    wanted: &Value,
+    apply: Option<bool>,
+    kubernetes: Option<bool>,
+) -> Option<Vec<&'static str>> {
     let differs = |attribute: &str| -> Option<bool> {
         let wanted = wanted.get(attribute);
         if wanted.is_unknown() { None } else { Some(wanted != prior.get(attribute)) }
     };
     let mut steps = Vec::new();
+    // Who answers at another address may be another machine: nothing is said to it before that is clear.
+    let moved = differs("endpoint")? || differs("talos_port")?;
     // New keys of a configuration may need the new Talos: the upgrade comes first.
     if differs("talos_version")? || differs("schematic_id")? {
         steps.push("upgrade");
     }
-    if differs("config_hash")? {
+    if apply? {
         steps.push("apply");
     }
     // An update that failed after its last change still owes the proof that the node is well.
     if steps.is_empty() && prior.get("phase").as_str() == Some(model::CHANGING) {
         steps.push("join");
     }
-    if kubernetes && prior.get("phase").as_str() == Some(model::CORDONED) {
+    if prior.get("phase").as_str() == Some(model::CORDONED) && kubernetes? {
         steps.push("uncordon");
+    }
+    if moved {
+        steps.insert(0, "verify");
     }
     Some(steps)
 }
@@ -245,30 +304,39 @@ mod tests {
         Value::object([("config_hash", config.into()), ("talos_version", version.into()), ("schematic_id", "s".into())])
     }
 
+    fn steps(prior: &Value, wanted: &Value, kubernetes: bool) -> Option<Vec<&'static str>> {
+        let (old, new) = (prior.get("config_hash"), wanted.get("config_hash"));
+        update_steps(prior, wanted, (!new.is_unknown()).then(|| old != new), Some(kubernetes))
+    }
+
     #[test]
     fn each_change_maps_to_its_cheapest_action() {
         let prior = state("a", "v1.12.2");
-        let cases: [(Value, &[&str]); 4] = [
+        let cases: [(Value, &[&str]); 6] = [
             (state("a", "v1.12.2"), &[]),
             (state("b", "v1.12.2"), &["apply"]),
             (state("a", "v1.13.9"), &["upgrade"]),
             (state("b", "v1.13.9"), &["upgrade", "apply"]),
+            (state("a", "v1.12.2").with("endpoint", "10.0.0.1"), &["verify"]),
+            (state("b", "v1.12.2").with("talos_port", 1), &["verify", "apply"]),
         ];
-        for (wanted, steps) in cases {
-            assert_eq!(update_steps(&prior, &wanted, true).as_deref(), Some(steps));
+        for (wanted, expected) in cases {
+            assert_eq!(steps(&prior, &wanted, true).as_deref(), Some(expected));
         }
         let halfway = prior.clone().with("phase", "changing");
-        assert_eq!(update_steps(&halfway, &prior, true).as_deref(), Some(&["join"][..]));
+        assert_eq!(steps(&halfway, &prior, true).as_deref(), Some(&["join"][..]));
         let cordoned = prior.clone().with("phase", "cordoned");
-        assert_eq!(update_steps(&cordoned, &prior, true).as_deref(), Some(&["uncordon"][..]));
-        assert_eq!(update_steps(&cordoned, &state("b", "v1.12.2"), true).as_deref(), Some(&["apply", "uncordon"][..]));
-        assert_eq!(update_steps(&cordoned, &prior, false).as_deref(), Some(&[][..]));
+        assert_eq!(steps(&cordoned, &prior, true).as_deref(), Some(&["uncordon"][..]));
+        assert_eq!(steps(&cordoned, &state("b", "v1.12.2"), true).as_deref(), Some(&["apply", "uncordon"][..]));
+        assert_eq!(steps(&cordoned, &prior, false).as_deref(), Some(&[][..]));
+        assert_eq!(update_steps(&cordoned, &prior, Some(false), None), None, "whether there is a kubeconfig is open");
     }
 
     #[test]
-    fn an_unknown_configuration_leaves_the_steps_open() {
-        let wanted = state("a", "v1.12.2").with("config_hash", Value::Unknown);
-        assert_eq!(update_steps(&state("a", "v1.12.2"), &wanted, true), None);
+    fn an_unknown_configuration_or_address_leaves_the_steps_open() {
+        let prior = state("a", "v1.12.2");
+        assert_eq!(steps(&prior, &prior.clone().with("config_hash", Value::Unknown), true), None);
+        assert_eq!(steps(&prior, &prior.clone().with("endpoint", Value::Unknown), true), None);
     }
 
     #[test]

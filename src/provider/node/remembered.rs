@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::provider::node::renewed::Applied;
 use crate::talos::machine_config::{Change, ChangeKind, Leaf, MachineConfig};
 
 /// The values of one configuration by path.
@@ -17,6 +18,8 @@ pub struct Remembered {
     leaves: BTreeMap<String, Entry>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     imported: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    applied: Option<Applied>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ impl Remembered {
             let digest = keyed(key, &[path.as_bytes(), &digest]);
             (path, Entry { document, digest, shown })
         });
-        Self { check: keyed(key, &[b"check"]), leaves: leaves.collect(), imported: false }
+        Self { check: keyed(key, &[b"check"]), leaves: leaves.collect(), ..Self::default() }
     }
 
     /// The same of a node that was imported: attributes that it could not tell are not in its state.
@@ -48,6 +51,18 @@ impl Remembered {
     pub fn imported(mut self, imported: bool) -> Self {
         self.imported = imported;
         self
+    }
+
+    /// The same with what was applied last, where write-only values are not compared.
+    #[must_use]
+    pub fn with_applied(mut self, applied: Option<Applied>) -> Self {
+        self.applied = applied;
+        self
+    }
+
+    /// What was applied last, where write-only values are not compared.
+    pub fn applied(&self) -> Option<&Applied> {
+        self.applied.as_ref()
     }
 
     /// Whether the node was imported.

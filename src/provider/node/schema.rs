@@ -1,6 +1,7 @@
 //! Attributes of `talosoci_node`.
 
 use crate::provider::door;
+use crate::provider::node::renewed;
 use crate::provider::settings::client_configuration_attribute;
 use crate::tfplugin::schema::{Attribute, Schema};
 use crate::tfplugin::types::Type;
@@ -34,13 +35,15 @@ pub fn schema() -> Schema {
 fn identity() -> Vec<Attribute> {
     vec![
         Attribute::string("hostname").computed().optional().description(
-            "Name of the node: lower-case letters, digits and hyphens. It becomes the Kubernetes node name. Where the \
-             machine configuration leaves the name open, it is set; where it names another, that is an error. Default: the \
+            "Name of the node: lower-case letters, digits and hyphens, and dots where it has a domain. Its first label \
+             becomes the Kubernetes node name, or the whole with `machine.kubelet.registerWithFQDN`. Where the machine \
+             configuration leaves the name open, it is set; where it names another, that is an error. Default: the \
              name in the machine configuration.",
         ),
         Attribute::string("endpoint")
             .required()
-            .description("Address where SSH and the Talos API answer, such as the instance's public IP. Must stand in `machine.certSANs`."),
+            .description("Address where SSH and the Talos API answer, such as the instance's public IP. Must stand in `machine.certSANs`. \
+             After a change the machine of the state must be what answers there (step `verify`), before anything is said to it."),
         Attribute::number("talos_port")
             .optional()
             .default(50000)
@@ -182,6 +185,13 @@ fn configuration() -> Vec<Attribute> {
     ];
     attributes.extend(door::schema::attributes());
     attributes.extend([door::schema::config_patches(), door::schema::config_patches_wo()]);
+    attributes.push(Attribute::number(renewed::VERSION).optional().description(
+        "Set it where a write-only value is made anew at each run, such as an auth key of an ephemeral resource: what \
+         `machine_configuration_wo`, `config_patches_wo`, `talconfig.env_wo`, and `environment_wo` and `content_wo` in \
+         `machine` hold is then not compared. It is applied with the next change of this number or of anything else in the \
+         configuration, and when the node shows another configuration than it was given. Write-only values that stay the \
+         same do not need it: their hash shows when they change.",
+    ));
     attributes
 }
 
@@ -247,7 +257,8 @@ fn behaviour() -> Vec<Attribute> {
         .optional()
         .description(
             "What a destroy does to the machine. Default: nothing, only the state is dropped. Must be applied before the \
-             destroy. A machine that cannot be reached is let go with a warning.",
+             destroy. A machine that cannot be reached, or refuses, is let go with a warning, and its Kubernetes node is \
+             uncordoned again.",
         ),
         Attribute::bool("force")
             .optional()
@@ -272,7 +283,7 @@ fn computed() -> Vec<Attribute> {
         Attribute::string("phase").computed().description("How far the node has come: `joined`; `changing` after an update that failed halfway; `cordoned` after a run that was cut off while its pods were away, which the next apply sets right."),
         Attribute::list("steps", Type::String)
             .computed()
-            .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]`, `[\"apply\"]` or `[\"uncordon\"]`."),
+            .description("What the last apply was to run, known at plan, such as `[\"image\", \"flash\", \"boot\", …]`, `[\"apply\"]`, `[\"verify\"]` or `[\"uncordon\"]`."),
         Attribute::string("config_hash").computed().description("Hash of the configuration's content; formatting and order do not matter."),
         Attribute::string("image_hash").computed().description("Hash of the schematic and version that the node is to run."),
         Attribute::list("config_changes", Type::String)

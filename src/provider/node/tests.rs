@@ -158,7 +158,7 @@ fn an_instance_that_is_made_anew_is_another_machine_before_its_id_is_known() {
     let folder = folder();
     let config = node(talconfig(folder.path())).with("instance_id", "ocid1.instance.oc1.iad.abc");
     let before = parsed(&config);
-    let prior = plan::create(config.clone().with("hostname", "cloudbox2"), &before);
+    let prior = plan::create(config.clone().with("hostname", "cloudbox2"), &before, None);
     let planned = |config: &Value| {
         let mut changed = prior.clone();
         for computed in ["phase", "steps", "config_hash", "image_hash", "config_changes", "talos_version", "node_name"]
@@ -169,7 +169,8 @@ fn an_instance_that_is_made_anew_is_another_machine_before_its_id_is_known() {
             changed.set(written, config.get(written).clone());
         }
         let parsed = parsed(config);
-        plan::Update { prior: &prior, config, before: &before, changed, parsed: &parsed, remembered: None }.plan()
+        let (prior, before, parsed) = (&prior, &before, &parsed);
+        plan::Update { prior, config, before, changed, parsed, remembered: None, renewed: None }.plan()
     };
     let open = planned(&config.clone().with("instance_id", Value::Unknown).with("endpoint", Value::Unknown));
     assert!(open.get("instance_id").is_unknown() && open.get("endpoint").is_unknown(), "{open:?}");
@@ -209,6 +210,7 @@ fn a_node_that_tells_little_leaves_nothing_unknown() {
         extensions: Vec::new(),
         platform: None,
         machine_uuid: None,
+        hostname: "cloudbox2".into(),
         node_name: "cloudbox2".into(),
         addresses: Vec::new(),
         instance_id: None,

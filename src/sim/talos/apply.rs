@@ -230,6 +230,7 @@ fn reissue(machine: &Arc<Machine>, was: Option<bool>, becomes: Option<bool>) {
             let machine = Arc::clone(machine);
             tokio::spawn(async move { worker::api(&machine).await });
         }
+        (Some(false), Some(false)) => worker::renew(machine),
         _ => {}
     }
 }

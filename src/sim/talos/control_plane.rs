@@ -78,6 +78,7 @@ pub fn names<'a>(
     ips.extend(own.into_iter().filter(answers_without_sans).chain(more_ips));
     ips.sort_unstable();
     ips.dedup();
+    dns.push(machine.fqdn());
     dns.push(machine.hostname());
     dns.extend(more_names);
     let dns: &'a Vec<String> = dns;
@@ -97,7 +98,7 @@ pub fn accepted(config: &Config, ca: &str) -> Vec<rustls::pki_types::Certificate
 
 /// The Node of the node's own cluster; without a CNI it never turns Ready.
 fn register(machine: &Machine) {
-    let name = machine.hostname();
+    let name = machine.kubernetes_name();
     machine.change(|boot| {
         let cni = boot.config.as_ref().and_then(|config| config.text_at("cluster.network.cni.name"));
         boot.node_name = Some(name);

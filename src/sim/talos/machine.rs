@@ -216,10 +216,34 @@ impl Machine {
         all
     }
 
-    /// The hostname: the configuration's, else the cloud's.
-    pub fn hostname(&self) -> String {
+    /// The whole name: the configuration's, else the cloud's.
+    pub fn fqdn(&self) -> String {
         let configured = self.boot(|boot| boot.config.as_ref().and_then(|config| config.parsed.hostname()));
         configured.flatten().unwrap_or_else(|| self.hardware.name.clone())
+    }
+
+    /// The hostname and the domain: Talos takes a name apart at its first dot (v1.12.2 HostnameSpecSpec.ParseFQDN).
+    pub fn hostname_and_domain(&self) -> (String, String) {
+        let name = self.fqdn();
+        let (host, domain) = name.split_once('.').unwrap_or((&name, ""));
+        (host.to_owned(), domain.to_owned())
+    }
+
+    /// The hostname without its domain.
+    pub fn hostname(&self) -> String {
+        self.hostname_and_domain().0
+    }
+
+    /// The name that its kubelet registers (v1.12.2 controllers/k8s/nodename.go).
+    pub fn kubernetes_name(&self) -> String {
+        let whole = |config: &super::config::Config| {
+            let old = config.parsed.get("machine.kubelet.registerWithFQDN").and_then(|flag| flag.as_bool());
+            let mut new = config.parsed.of_kind("KubeNodeConfig");
+            let new = new.find_map(|document| document.root().get("registerWithFQDN")?.as_bool());
+            new.or(old) == Some(true)
+        };
+        let whole = self.boot(|boot| boot.config.as_ref().is_some_and(whole)) == Some(true);
+        if whole { self.fqdn() } else { self.hostname() }
     }
 
     /// Moves a service to a state.

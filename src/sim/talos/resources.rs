@@ -87,7 +87,8 @@ pub const NAMESPACES: [&str; 12] = [
 /// Everything there is right now.
 pub fn all(machine: &Machine) -> Vec<Resource> {
     let addresses = machine.addresses();
-    let hostname = machine.hostname();
+    let hostname = machine.hostname_and_domain();
+    let kubernetes_name = machine.kubernetes_name();
     let mut list = List(Vec::new());
     machine.look(|state| {
         let Some(boot) = &state.boot else { return };
@@ -98,7 +99,7 @@ pub fn all(machine: &Machine) -> Vec<Resource> {
         network(&mut list, machine, &addresses, &hostname);
         routes(&mut list, machine, boot);
         config(&mut list, state, boot);
-        cluster(&mut list, machine, boot, &state.disk);
+        cluster(&mut list, machine, &kubernetes_name, boot, &state.disk);
     });
     list.0.retain(|resource| machine.boot(|boot| kind(resource.kind, &boot.entry.version).is_some()) == Some(true));
     list.0
@@ -295,7 +296,7 @@ fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
     }
 }
 
-fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], hostname: &str) {
+fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], name: &(String, String)) {
     let mut network = |kind, id: &str, fields| list.add("network", kind, id, fields);
     let ready = |number, key| (number, key, Value::Bool(true));
     let status = vec![
@@ -305,7 +306,7 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], h
         ready(4, "etcFilesReady"),
     ];
     network("NetworkStatuses.net.talos.dev", "status", status);
-    let fields = vec![(1, "hostname", text(hostname)), (2, "domainname", text(""))];
+    let fields = vec![(1, "hostname", text(&*name.0)), (2, "domainname", text(&*name.1))];
     network("HostnameStatuses.net.talos.dev", "hostname", fields);
     let prefixes: Vec<IpNet> =
         addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
@@ -376,7 +377,7 @@ fn config(list: &mut List, state: &State, boot: &Boot) {
     }
 }
 
-fn cluster(list: &mut List, machine: &Machine, boot: &Boot, disk: &Disk) {
+fn cluster(list: &mut List, machine: &Machine, kubernetes_name: &str, boot: &Boot, disk: &Disk) {
     let identity = vec![(1, "nodeId", text(&*disk.identity))];
     list.add("cluster", "Identities.cluster.talos.dev", "local", identity);
     let hardware = vec![
@@ -393,9 +394,11 @@ fn cluster(list: &mut List, machine: &Machine, boot: &Boot, disk: &Disk) {
     if let Some(image) = boot.config.as_ref().and_then(|config| config.parsed.kubelet_image()) {
         list.add("k8s", "KubeletSpecs.kubernetes.talos.dev", "kubelet", vec![(1, "image", text(image))]);
     }
+    if boot.config.as_ref().is_some_and(|config| config.is_complete()) {
+        let nodename = vec![(1, "nodename", text(kubernetes_name)), (2, "hostnameVersion", text("1"))];
+        list.add("k8s", "Nodenames.kubernetes.talos.dev", "nodename", nodename);
+    }
     let Some(name) = &boot.node_name else { return };
-    let nodename = vec![(1, "nodename", text(&**name)), (2, "hostnameVersion", text("1"))];
-    list.add("k8s", "Nodenames.kubernetes.talos.dev", "nodename", nodename);
     let node = machine.world.cluster.node(name).filter(|_| !boot.is_control_plane());
     let ready = node.as_ref().map_or(boot.own_node_ready, |node| node.ready);
     let labels = node.as_ref().map(|node| node.labels.clone().into_iter().collect()).unwrap_or_default();

@@ -99,7 +99,9 @@ fn refuse_one_to_many(path: &str, version: &TalosVersion) -> Result<(), Status> 
 }
 
 fn is_local(machine: &Machine, name: &str) -> bool {
-    name == machine.hostname() || name.parse().is_ok_and(|ip| machine.addresses().contains(&ip))
+    name == machine.hostname()
+        || name == machine.fqdn()
+        || name.parse().is_ok_and(|ip| machine.addresses().contains(&ip))
 }
 
 /// The proxy dials `<name>:50000`, also for its own node.

@@ -63,6 +63,16 @@ pub async fn api(machine: &Machine) {
     }
 }
 
+/// Asks for a certificate with the names of the present configuration; until it is there the old one serves.
+pub fn renew(machine: &Machine) {
+    match ask_trustd(machine) {
+        Ok(serving) => {
+            machine.change(|boot| boot.serving = serving);
+        }
+        Err(reason) => machine.controller_failed("secrets.APIController", &reason),
+    }
+}
+
 fn ask_trustd(machine: &Machine) -> Result<Serving, String> {
     let config = machine.boot(|boot| boot.config.clone()).flatten().ok_or("no machine configuration")?;
     let endpoint = config.parsed.cluster_endpoint().unwrap_or_default();
@@ -107,7 +117,7 @@ async fn kubelet(machine: &Arc<Machine>) {
         machine.service_with("kubelet", "Running", "Health check failed: connection refused", Some(false));
         return;
     }
-    let name = machine.hostname();
+    let name = machine.kubernetes_name();
     machine.service_with("kubelet", "Running", "Health check successful", Some(true));
     machine.change(|boot| boot.node_name = Some(name.clone()));
     let known = machine.world.cluster.node(&name).is_some();

@@ -133,6 +133,15 @@ impl MachineConfig {
         document.or_else(|| self.text("machine.network.hostname"))
     }
 
+    /// The name that the kubelet of a node with this host name registers: its first label, unless the whole name is asked
+    /// for (Talos v1.12.2 controllers/k8s/nodename.go; `KubeNodeConfig` since 1.14).
+    pub fn kubernetes_name<'a>(&self, hostname: &'a str) -> &'a str {
+        let asked = |node: Option<&Node>| node.and_then(Node::as_bool) == Some(true);
+        let whole = asked(self.get("machine.kubelet.registerWithFQDN"))
+            || self.of_kind("KubeNodeConfig").any(|document| asked(document.root().get("registerWithFQDN")));
+        if whole { hostname } else { hostname.split('.').next().unwrap_or(hostname) }
+    }
+
     /// What the documents are, in order.
     pub fn documents(&self) -> impl Iterator<Item = &DocumentId> {
         self.documents.iter().map(Document::id)

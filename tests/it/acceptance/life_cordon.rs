@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use talosoci::client::kubernetes::CORDON_MARK;
-use talosoci::sim::{Event, NodeObject, Pod};
+use talosoci::sim::{ALWAYS, Event, Fault, NodeObject, Pod};
 use tokio::process::Child;
 
 use super::life::{add, joined};
@@ -105,6 +105,25 @@ async fn without_a_kubeconfig_a_node_that_was_left_cordoned_is_only_told_of() {
     stage.replace("main.tf", "  kubeconfig        = file(local.cloud.kubeconfig)\n", "");
     let said = stage.plan().await.says("Node Left Cordoned").says("without changing any real infrastructure");
     assert!(!said.text.contains("\"uncordon\""), "{}", said.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uncordon_that_was_planned_and_cannot_be_done_is_no_success() {
+    let Some(stage) = joined("v1.13.9").await else { return };
+    add(&stage, "join = { kubernetes = false }");
+    stage.apply().await.ok();
+    stage.world.cluster().change("cloudbox2", |node| {
+        (node.unschedulable, node.cordoned_by) = (true, "terraform-provider-talosoci".into());
+        node.annotations.insert(CORDON_MARK.into(), "drained by a run that was killed".into());
+    });
+    stage.world.fault(None, Fault::KubernetesStatus(403), ALWAYS);
+    let said = stage.apply().await.failed().says("Failed in Phase Uncordon");
+    said.says("uncordoning the Kubernetes node cloudbox2").says("kubectl uncordon cloudbox2");
+    stage.plan().await.says("\"uncordon\"");
+    stage.world.clear_faults();
+    stage.apply().await.ok();
+    assert!(!node(&stage).unschedulable && !node(&stage).annotations.contains_key(CORDON_MARK), "{}", stage.journal());
+    stage.plan().await.ok().says("No changes.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use talosoci::sim::{Event, Pod};
+use talosoci::client::kubernetes::CORDON_MARK;
+use talosoci::sim::{ALWAYS, Event, Fault, Pod};
+use tonic::Code;
 
 use super::life::{add, joined};
 use super::stage::{Said, Stage};
@@ -112,4 +114,77 @@ async fn pods_that_may_not_go_do_not_hold_a_destroy_for_ever() {
     destroy(&stage).await.ok().says("default/db");
     assert!(stage.world.node_object("cloudbox2").is_none(), "{}", stage.journal());
     assert!(wiped(&stage).is_some(), "{}", stage.journal());
+}
+
+fn refused_reset() -> Fault {
+    let method = "MachineService/Reset".to_owned();
+    Fault::RefuseCall { method, code: Code::Internal, message: "injected".into() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_refuses_its_reset_gets_its_pods_back() {
+    let Some(stage) = joined("v1.12.2").await else { return };
+    add(&stage, "on_destroy = { reset = true }");
+    stage.apply().await.ok();
+    stage.world.fault(None, refused_reset(), ALWAYS);
+    let said = destroy(&stage).await.ok().says("the machine was not reset");
+    assert!(!said.text.contains("cordoned"), "{}", said.text);
+    let cordons =
+        |change: &str| stage.count(|event| matches!(event, Event::NodeObject { change: seen } if seen == change));
+    assert_eq!((cordons("cordoned"), cordons("uncordoned")), (1, 1), "{}", stage.journal());
+    let node = stage.world.node_object("cloudbox2").expect("the Node");
+    assert!(!node.unschedulable && !node.annotations.contains_key(CORDON_MARK), "{}", stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stays_cordoned_after_a_destroy_is_named_with_the_remedy() {
+    let Some(stage) = joined("v1.12.2").await else { return };
+    add(&stage, "on_destroy = { reset = true }");
+    stage.apply().await.ok();
+    stage.world.fault(None, refused_reset(), ALWAYS);
+    let command = stage.command(&["destroy", "-auto-approve", "-no-color"]).output();
+    let cordoned = stage.world.journal_book().wait_for(
+        Duration::from_secs(60),
+        |entry| matches!(&entry.event, Event::NodeObject { change } if change == "cordoned"),
+    );
+    let (output, ()) = tokio::join!(command, async {
+        assert!(cordoned.await.is_some(), "{}", stage.journal());
+        stage.world.fault(None, Fault::KubernetesStatus(403), ALWAYS);
+    });
+    let output = output.expect("the CLI");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = Said { code: output.status.code(), text }.ok();
+    said.says("the Kubernetes node may still be cordoned").says("kubectl uncordon cloudbox2");
+}
+
+/// A graceful reset waits for its own Kubernetes node to be cordoned.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubernetes_node_is_removed_after_the_reset() {
+    let Some(stage) = joined("v1.12.2").await else { return };
+    add(&stage, "on_destroy = { reset = true, remove_kubernetes_node = true }");
+    stage.apply().await.ok();
+    destroy(&stage).await.ok();
+    let order: Vec<_> = stage
+        .world
+        .journal()
+        .iter()
+        .filter_map(|entry| match &entry.event {
+            Event::Wiped { .. } => Some("wiped"),
+            Event::NodeObject { change } if change == "deleted" => Some("deleted"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["wiped", "deleted"], "{}", stage.journal());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_after_a_reset_is_not_cordoned() {
+    let Some(stage) = joined("v1.13.9").await else { return };
+    add(&stage, "on_destroy = { reset = true }");
+    stage.apply().await.ok();
+    destroy(&stage).await.ok();
+    assert!(stage.world.node_object("cloudbox2").expect("the Node").unschedulable, "{}", stage.journal());
+    stage.apply().await.ok();
+    assert!(!stage.world.node_object("cloudbox2").expect("the Node").unschedulable, "{}", stage.journal());
+    stage.plan().await.ok().says("No changes.");
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use talosoci::tfplugin::ephemeral::{EphemeralResource, Opened};
 use talosoci::tfplugin::resource::{CreateRequest, DeleteRequest, Outcome, ReadRequest, UpdateRequest};
 use talosoci::tfplugin::serve::{self, Program};
 use talosoci::tfplugin::{Attribute, Context, DataSource, Diagnostics, Provider, Resource, Schema, Type, Value};
@@ -18,6 +19,8 @@ pub enum Role {
     Oracle,
     /// `siderolabs/talos`, as far as `talos_machine_secrets`, which hands out what lies in `talos_machine_secrets.json`.
     Siderolabs,
+    /// `pretend/mint`, whose ephemeral resource makes another auth key each time that it is opened.
+    Mint,
 }
 
 impl Role {
@@ -25,6 +28,7 @@ impl Role {
         match self {
             Self::Oracle => "oracle/oci",
             Self::Siderolabs => "siderolabs/talos",
+            Self::Mint => "pretend/mint",
         }
     }
 }
@@ -37,6 +41,8 @@ fn plays_a_provider_when_started_as_a_plugin() {
     let program = |name, source| Program { name, version: "0.0.0", about: "a stand-in", source };
     let served = if source == "oracle/oci" {
         serve::serve(&program("terraform-provider-oci", "oracle/oci"), false, || Oracle, &mut greeting)
+    } else if source == "pretend/mint" {
+        serve::serve(&program("terraform-provider-mint", "pretend/mint"), false, || Mint, &mut greeting)
     } else {
         serve::serve(&program("terraform-provider-talos", "siderolabs/talos"), false, || Siderolabs, &mut greeting)
     };
@@ -154,6 +160,39 @@ impl Resource for Instance {
 
     async fn delete(&self, _ctx: &Context, _request: DeleteRequest) -> Outcome {
         Outcome::gone()
+    }
+}
+
+struct Mint;
+
+#[async_trait]
+impl Provider for Mint {
+    fn schema(&self) -> Schema {
+        Schema::new([])
+    }
+
+    async fn configure(&self, _ctx: &Context, _config: Value) -> Diagnostics {
+        Diagnostics::new()
+    }
+
+    fn ephemeral_resources(&self) -> Vec<(&'static str, Arc<dyn EphemeralResource>)> {
+        vec![("mint_key", Arc::new(Key))]
+    }
+}
+
+struct Key;
+
+#[async_trait]
+impl EphemeralResource for Key {
+    fn schema(&self) -> Schema {
+        Schema::new([Attribute::string("key").computed().sensitive()])
+    }
+
+    async fn open(&self, _ctx: &Context, _config: Value) -> Opened {
+        let path = format!("{}/minted", std::env::var("PLAY_FOLDER").unwrap());
+        let minted = fs::read_to_string(&path).map_or(0, |text| text.parse::<u32>().unwrap()) + 1;
+        fs::write(&path, minted.to_string()).unwrap();
+        Opened::result(Value::object([("key", format!("tskey-auth-minted{minted}").into())]))
     }
 }
 

@@ -93,6 +93,21 @@ async fn a_certificate_for_other_names_lists_them() {
 }
 
 #[tokio::test]
+async fn a_node_that_moved_is_known_by_its_old_name_and_by_no_other() {
+    let authority = Authority::new();
+    let pretend = Pretend::start(authority.server(&["10.0.0.214"]), Clients::Of(&authority), healthy).await;
+    let trust = Trust::Mutual(authority.admin());
+    Node::connect(&pretend.address.clone().formerly("10.0.0.214"), &trust, SOON).await.unwrap();
+    let error = failure(&pretend.address.clone().formerly("10.0.0.215"), &trust).await;
+    assert_eq!(error.kind(), ErrorKind::WrongName);
+    assert!(told(&error).contains("127.0.0.1"), "{}", told(&error));
+    // A certificate of another authority proves nothing, whatever it names.
+    let other = Trust::Mutual(Authority::new().admin());
+    let error = failure(&pretend.address.clone().formerly("10.0.0.214"), &other).await;
+    assert_eq!(error.kind(), ErrorKind::UntrustedServer);
+}
+
+#[tokio::test]
 async fn an_expired_certificate_shows_both_clocks() {
     let authority = Authority::new();
     let leaf = authority.server_valid(

@@ -50,12 +50,12 @@ pub(super) struct Expected {
 }
 
 impl Handshake {
-    /// Prepares a handshake that trusts as `trust` says.
-    pub(super) fn new(trust: &Trust) -> Result<Self, CredentialsError> {
+    /// Prepares a handshake that trusts as `trust` says. The certificate names what is dialled, or else `former`.
+    pub(super) fn new(trust: &Trust, former: Option<ServerName<'static>>) -> Result<Self, CredentialsError> {
         let provider = Arc::new(ring::default_provider());
         match trust {
             Trust::Maintenance { fingerprint } => Ok(Self::maintenance(provider, fingerprint.clone())),
-            Trust::Mutual(credentials) => Self::mutual(provider, Parsed::read(credentials)?),
+            Trust::Mutual(credentials) => Self::mutual(provider, Parsed::read(credentials)?, former),
         }
     }
 
@@ -68,7 +68,11 @@ impl Handshake {
         Self::of(config, seen, expected)
     }
 
-    fn mutual(provider: Arc<CryptoProvider>, parsed: Parsed) -> Result<Self, CredentialsError> {
+    fn mutual(
+        provider: Arc<CryptoProvider>,
+        parsed: Parsed,
+        former: Option<ServerName<'static>>,
+    ) -> Result<Self, CredentialsError> {
         let seen = Seen::default();
         let expected = Expected {
             authorities: parsed.root_fingerprints(),
@@ -83,7 +87,7 @@ impl Handshake {
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .build()
             .map_err(CredentialsError::Verifier)?;
-        let verifier = SignedServer { webpki, seen: seen.clone() };
+        let verifier = SignedServer { webpki, former, seen: seen.clone() };
         let config = builder(provider)
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))

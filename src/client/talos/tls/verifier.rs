@@ -36,10 +36,11 @@ pub(super) struct AnyServer {
     pub(super) provider: Arc<CryptoProvider>,
 }
 
-/// Only what the cluster's CA signed for the dialled name.
+/// Only what the cluster's CA signed for the dialled name, or for the one that the node had before.
 #[derive(Debug)]
 pub(super) struct SignedServer {
     pub(super) webpki: Arc<WebPkiServerVerifier>,
+    pub(super) former: Option<ServerName<'static>>,
     pub(super) seen: Seen,
 }
 
@@ -113,7 +114,14 @@ impl ServerCertVerifier for SignedServer {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let certificate = self.seen.record(leaf, chain)?;
-        self.webpki.verify_server_cert(leaf, chain, name, ocsp, now).map_err(|error| {
+        let verified = match (self.webpki.verify_server_cert(leaf, chain, name, ocsp, now), &self.former) {
+            // One that names neither is told as one that does not name the new address.
+            (Err(error), Some(former)) if is_about_name(&error) => {
+                self.webpki.verify_server_cert(leaf, chain, former, ocsp, now).map_err(|_| error)
+            }
+            (verified, _) => verified,
+        };
+        verified.map_err(|error| {
             if is_about_time(&error) { self.stranger(&certificate, leaf, chain, name).unwrap_or(error) } else { error }
         })
     }
@@ -147,6 +155,11 @@ fn is_about_time(error: &Error) -> bool {
         error,
         Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
     )
+}
+
+fn is_about_name(error: &Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    matches!(error, Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }))
 }
 
 /// A CA of the same name but another key fails as `BadSignature`: all Talos CAs are called `O=talos`.
