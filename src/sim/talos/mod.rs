@@ -13,6 +13,7 @@ mod extra;
 mod firmware;
 mod gate;
 mod image_service;
+mod kinds;
 mod lifecycle;
 mod log;
 mod machine;

@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::{
-    apply::has_fix,
     extension,
+    kinds::kind,
     machine::Machine,
     readiness::unmet,
     spec::{Field, Spec, Value, text},
     state::{Boot, Disk, State, stage_word},
 };
-use crate::{sim::cluster::host_of, talos::version::TalosVersion};
+use crate::sim::cluster::host_of;
 
 /// A resource without what is the same for all: version and times are kept elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,63 +26,6 @@ pub struct Resource {
     /// Content.
     pub spec: Spec,
 }
-
-/// What a type is.
-pub struct Kind {
-    /// The type string.
-    pub name: &'static str,
-    /// Short names for `talosctl get`.
-    pub aliases: &'static [&'static str],
-    /// The namespace that is meant when none is given.
-    pub namespace: &'static str,
-    sensitive: Sensitive,
-    since: (u64, u64),
-}
-
-enum Sensitive {
-    No,
-    Yes,
-    // Since 1.12.9 and 1.13.4.
-    Later,
-}
-
-impl Kind {
-    /// Whether only administrators may read it.
-    pub fn is_sensitive(&self, version: &TalosVersion) -> bool {
-        match self.sensitive {
-            Sensitive::No => false,
-            Sensitive::Yes => true,
-            Sensitive::Later => has_fix(version, 9, 4),
-        }
-    }
-}
-
-/// A type by its string, when this version has it.
-pub fn kind(name: &str, version: &TalosVersion) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name.eq_ignore_ascii_case(name) && version.minor_pair() >= kind.since)
-}
-
-/// All types of this version.
-pub fn kinds(version: &TalosVersion) -> impl Iterator<Item = &'static Kind> {
-    let pair = version.minor_pair();
-    KINDS.iter().filter(move |kind| pair >= kind.since)
-}
-
-/// The namespaces that exist.
-pub const NAMESPACES: [&str; 12] = [
-    "cluster",
-    "config",
-    "controlplane",
-    "cri",
-    "etcd",
-    "files",
-    "hardware",
-    "k8s",
-    "meta",
-    "network",
-    "runtime",
-    "secrets",
-];
 
 /// Everything there is right now.
 pub fn all(machine: &Machine) -> Vec<Resource> {
@@ -409,51 +352,3 @@ fn cluster(list: &mut List, machine: &Machine, boot: &Boot, disk: &Disk) {
     ];
     list.add("k8s", "NodeStatuses.kubernetes.talos.dev", name, status);
 }
-
-macro_rules! kinds {
-    ($($name:literal $aliases:tt $namespace:literal $sensitive:ident $since:expr;)*) => {
-        &[$(Kind {
-            name: $name, aliases: &$aliases, namespace: $namespace, sensitive: Sensitive::$sensitive, since: $since,
-        }),*]
-    };
-}
-
-const KINDS: &[Kind] = kinds! {
-    "AddressStatuses.net.talos.dev" ["address", "addresses"] "network" No (1, 0);
-    "ApiCertificates.secrets.talos.dev" [] "secrets" Yes (1, 0);
-    "BootIDs.runtime.talos.dev" ["bootid"] "runtime" No (1, 14);
-    "BootedEntries.talos.dev" ["bootedentry"] "runtime" No (1, 0);
-    "Diagnostics.runtime.talos.dev" ["diagnostics"] "runtime" No (1, 0);
-    "DiscoveredVolumes.block.talos.dev" ["discoveredvolumes", "dv"] "runtime" No (1, 0);
-    "Disks.block.talos.dev" ["disks"] "runtime" No (1, 0);
-    "EtcdMembers.etcd.talos.dev" ["etcdmember"] "etcd" No (1, 0);
-    "ExtensionServiceConfigs.runtime.talos.dev" ["extensionserviceconfigs"] "runtime" Later (1, 0);
-    "ExtensionServiceConfigStatuses.runtime.talos.dev" ["extensionserviceconfigstatuses"] "runtime" No (1, 0);
-    "ExtensionStatuses.runtime.talos.dev" ["extensions", "extension"] "runtime" No (1, 0);
-    "HostnameStatuses.net.talos.dev" ["hostname", "hostnamestatus"] "network" No (1, 0);
-    "Identities.cluster.talos.dev" ["identity"] "cluster" No (1, 0);
-    "ImageFactorySchematics.runtime.talos.dev" ["schematic"] "runtime" No (1, 14);
-    "KernelCmdlines.runtime.talos.dev" ["cmdline"] "runtime" No (1, 0);
-    "KubeletSpecs.kubernetes.talos.dev" ["kubeletspec"] "k8s" Later (1, 0);
-    "LinkStatuses.net.talos.dev" ["link", "links"] "network" No (1, 0);
-    "MachineConfigs.config.talos.dev" ["mc", "machineconfig", "machineconfigs"] "config" Yes (1, 0);
-    "MachineStatuses.runtime.talos.dev" ["machinestatus", "ms"] "runtime" No (1, 0);
-    "MachineTypes.config.talos.dev" ["machinetype"] "config" No (1, 0);
-    "Members.cluster.talos.dev" ["members"] "cluster" No (1, 0);
-    "NetworkStatuses.net.talos.dev" ["netstatus"] "network" No (1, 0);
-    "NodeAddresses.net.talos.dev" ["nodeaddress", "nodeaddresses"] "network" No (1, 0);
-    "NodeStatuses.kubernetes.talos.dev" ["nodestatus"] "k8s" No (1, 0);
-    "Nodenames.kubernetes.talos.dev" ["nodename"] "k8s" No (1, 0);
-    "OSRootSecrets.secrets.talos.dev" [] "secrets" Yes (1, 0);
-    "PlatformMetadatas.talos.dev" ["platformmetadata"] "runtime" No (1, 0);
-    "RouteStatuses.net.talos.dev" ["route", "routes"] "network" No (1, 0);
-    "SecurityStates.talos.dev" ["securitystate"] "runtime" No (1, 0);
-    "Services.v1alpha1.talos.dev" ["svc", "service", "services"] "runtime" No (1, 0);
-    "StaticPodStatuses.kubernetes.talos.dev" ["staticpodstatus"] "k8s" No (1, 0);
-    "SystemDisks.block.talos.dev" ["systemdisk"] "runtime" No (1, 0);
-    "SystemInformations.hardware.talos.dev" ["systeminformation"] "hardware" No (1, 0);
-    "TimeStatuses.v1alpha1.talos.dev" ["timestatus"] "runtime" No (1, 0);
-    "UniqueMachineTokens.runtime.talos.dev" ["uniquemachinetoken"] "runtime" No (1, 0);
-    "Versions.runtime.talos.dev" ["version"] "runtime" No (1, 0);
-    "VolumeStatuses.block.talos.dev" ["volumestatus"] "runtime" No (1, 0);
-};
