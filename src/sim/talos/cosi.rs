@@ -17,6 +17,7 @@ use super::{
     kinds,
     machine::Machine,
     machine_service::timestamp,
+    query::Query,
     resources::{self, Resource},
     roles::Roles,
     spec::{Spec, text},
@@ -54,9 +55,12 @@ impl State for Cosi {
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let roles = caller(&request);
         Note::set(&request, format!("{}({})", request.get_ref().r#type, request.get_ref().namespace));
-        let ListRequest { namespace, r#type: kind, .. } = request.into_inner();
+        let ListRequest { namespace, r#type: kind, options } = request.into_inner();
+        let options = options.unwrap_or_default();
+        let query = Query::of(options.label_query, options.id_query)?;
         allowed(&self.0, &namespace, &kind, &roles)?;
-        let all = snapshot(&self.0, &namespace, &kind);
+        let mut all = snapshot(&self.0, &namespace, &kind);
+        all.retain(|_, resource| query.keeps(resource));
         let items = all.into_values().map(|resource| Ok(ListResponse { resource: Some(resource) }));
         Ok(Response::new(Box::pin(stream::iter(items.collect::<Vec<_>>()))))
     }
@@ -66,13 +70,19 @@ impl State for Cosi {
         let request = request.into_inner();
         allowed(&self.0, &request.namespace, &request.r#type, &roles)?;
         let options = request.options.clone().unwrap_or_default();
-        if request.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
-            return Err(Status::unimplemented(
-                "bootstrap contents and label queries are not supported for single resources",
-            ));
+        if request.id.is_some() {
+            // Talos' own words.
+            for (wanted, what) in
+                [(options.bootstrap_contents, "bootstrap contents"), (!options.label_query.is_empty(), "label query")]
+            {
+                if wanted {
+                    return Err(Status::unimplemented(format!("{what} is not implemented for resource watch")));
+                }
+            }
         }
+        let query = Query::of(options.label_query, options.id_query)?;
         let (sender, receiver) = mpsc::channel(16);
-        let watch = Watch { machine: Arc::clone(&self.0), request, seen: BTreeMap::new(), sender };
+        let watch = Watch { machine: Arc::clone(&self.0), request, query, seen: BTreeMap::new(), sender };
         tokio::spawn(watch.run(options.bootstrap_contents));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -190,6 +200,7 @@ fn encode(machine: &Machine, resource: Resource) -> WireResource {
 struct Watch {
     machine: Arc<Machine>,
     request: WatchRequest,
+    query: Query,
     seen: BTreeMap<String, WireResource>,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
 }
@@ -239,8 +250,9 @@ impl Watch {
 
     fn current(&self) -> BTreeMap<String, WireResource> {
         let mut all = snapshot(&self.machine, &self.request.namespace, &self.request.r#type);
-        if let Some(id) = &self.request.id {
-            all.retain(|known, _| known == id);
+        match &self.request.id {
+            Some(id) => all.retain(|known, _| known == id),
+            None => all.retain(|_, resource| self.query.keeps(resource)),
         }
         all
     }

@@ -38,6 +38,10 @@ pub fn all(machine: &Machine) -> Vec<Resource> {
         list.add("runtime", "SystemDisks.block.talos.dev", "system-disk", system_disk(machine));
         list.add("runtime", "Disks.block.talos.dev", &machine.hardware.disk, disk(machine));
         volumes(&mut list, machine, &state.disk);
+        for (key, value) in &state.disk.meta {
+            let value = vec![(1, "value", text(String::from_utf8_lossy(value)))];
+            list.add("runtime", "MetaKeys.runtime.talos.dev", &format!("0x{key:02x}"), value);
+        }
         network(&mut list, machine, &addresses, &hostname);
         routes(&mut list, machine, boot);
         config(&mut list, state, boot);
