@@ -165,7 +165,7 @@ impl MachineService for Api {
     async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
         Note::set(&request, request.get_ref().path.clone());
         let path = request.into_inner().path;
-        let bytes = files::read(&self.0, &path)?.into();
+        let bytes = files::read(&self.0, &path)?;
         Ok(Response::new(Box::pin(stream::iter([Ok(Data { metadata: None, bytes })]))))
     }
 }

@@ -227,18 +227,41 @@ fn disk(machine: &Machine) -> Vec<Field> {
 }
 
 fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
+    const MIB: u64 = 1 << 20;
     let maintenance = disk.config.is_none();
-    for (index, id) in [(2u64, "META"), (3, "STATE"), (4, "EPHEMERAL")] {
+    let device = &machine.hardware.disk;
+    let parent = format!("/dev/{device}");
+    let rest = machine.hardware.disk_bytes.saturating_sub(2300 * MIB);
+    for (index, id, size, shown, filesystem) in [
+        (2u64, "META", MIB, "1.0 MB".to_owned(), "talosmeta"),
+        (3, "STATE", 100 * MIB, "105 MB".to_owned(), "xfs"),
+        (4, "EPHEMERAL", rest, format!("{} GB", rest / 1_000_000_000), "xfs"),
+    ] {
         let ready = id == "META" || !maintenance;
         let phase = if ready { Value::Enum(6, "ready") } else { Value::Enum(0, "waiting") };
-        let mut fields = vec![(1, "phase", phase)];
+        let mut fields = vec![(1, "phase", phase), (16, "type", Value::Enum(0, "partition"))];
+        let location = format!("{parent}{index}");
         if ready {
-            let device = &machine.hardware.disk;
-            fields.push((2, "location", text(format!("/dev/{device}{index}"))));
+            fields.push((2, "location", text(&*location)));
             fields.push((8, "partitionIndex", Value::Int(index)));
-            fields.push((7, "parentLocation", text(format!("/dev/{device}"))));
+            fields.push((7, "parentLocation", text(&*parent)));
+            fields.push((9, "size", Value::Int(size)));
+            fields.push((13, "prettySize", text(&*shown)));
         }
         list.add("runtime", "VolumeStatuses.block.talos.dev", id, fields);
+        if ready {
+            let found = vec![
+                (17, "dev_path", text(location)),
+                (14, "type", text("partition")),
+                (18, "parent_dev_path", text(&*parent)),
+                (1, "size", Value::Int(size)),
+                (19, "pretty_size", text(shown)),
+                (4, "name", text(filesystem)),
+                (12, "partition_label", text(id)),
+                (13, "partition_index", Value::Int(index)),
+            ];
+            list.add("runtime", "DiscoveredVolumes.block.talos.dev", &format!("{device}{index}"), found);
+        }
     }
 }
 
@@ -254,6 +277,12 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], h
     network("NetworkStatuses.net.talos.dev", "status", status);
     let fields = vec![(1, "hostname", text(hostname)), (2, "domainname", text(""))];
     network("HostnameStatuses.net.talos.dev", "hostname", fields);
+    // Oracle's own servers for both, unless the configuration names others.
+    let servers = vec![(1, "timeServers", Value::List(vec![text("169.254.169.254")]))];
+    network("TimeServerStatuses.net.talos.dev", "timeservers", servers);
+    let resolver = vec![Value::Ip(Ipv4Addr::new(169, 254, 169, 254).into())];
+    let resolvers = vec![(1, "dnsServers", Value::List(resolver)), (2, "searchDomains", Value::List(Vec::new()))];
+    network("ResolverStatuses.net.talos.dev", "resolvers", resolvers);
     let prefixes: Vec<IpNet> =
         addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
     for id in ["default", "current", "accumulative", "routed"] {
