@@ -1,5 +1,6 @@
 //! The simulator, driven by raw clients: it must answer as Talos does before anything else may be believed.
 
+mod clients;
 mod configs;
 mod rescue;
 mod road;

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::{
     boot,
     config::Config,
-    control_plane,
+    control_plane, diff,
     gate::{Note, caller},
     machine::Machine,
     state::Serving,
@@ -64,7 +64,8 @@ impl<'a> Guard<'a> {
         }
         let guard = Self(Some(machine));
         if rebooting && reboots_guard {
-            let words = "configuration was already applied and node is rebooting, please wait for the node to reboot";
+            let words = "configuration was already applied and node is rebooting, cannot apply more configuration changes \
+                         until next reboot";
             return Err(Status::failed_precondition(words));
         }
         Ok(guard)
@@ -100,8 +101,8 @@ fn in_own_server(
         let words = format!("apply configuration --mode='{word}' is not supported in maintenance mode");
         return Err(Status::unimplemented(words));
     }
-    let config =
-        Config::load(&request.data).map_err(|error| Status::unknown(format!("failed to parse config: {error}")))?;
+    let config = Config::load(&request.data, version)
+        .map_err(|error| Status::unknown(format!("failed to parse config: {error}")))?;
     let warnings = config
         .validate(version)
         .map_err(|error| Status::invalid_argument(format!("configuration validation failed: {error}")))?;
@@ -122,7 +123,7 @@ fn in_apid(
     maintenance: bool,
     request: &ApplyConfigurationRequest,
 ) -> Result<Response<ApplyConfigurationResponse>, Status> {
-    let config = Config::load(&request.data).map_err(Status::invalid_argument)?;
+    let config = Config::load(&request.data, version).map_err(Status::invalid_argument)?;
     if !maintenance && !config.is_complete() {
         return Err(Status::invalid_argument(
             "the applied machine configuration doesn't contain v1alpha1 config, did you mean to patch the machine \
@@ -156,7 +157,7 @@ fn in_apid(
     };
     if request.dry_run {
         let summary = details.split(": ").next().unwrap_or_default();
-        let diff = difference(machine, &config);
+        let diff = difference(machine, version, &config);
         let mode_details = format!("Dry run summary:\n{summary} (skipped in dry-run).\n{diff}");
         return Ok(answer(ApplyConfiguration { mode: mode.into(), mode_details, ..ApplyConfiguration::default() }));
     }
@@ -257,13 +258,12 @@ fn obstacle(machine: &Machine, new: &Config) -> Option<String> {
     Some(format!("this config change can't be applied in immediate mode\ndiff: {path} differs"))
 }
 
-fn difference(machine: &Machine, new: &Config) -> String {
-    let same = machine.boot(|boot| boot.config.as_ref().is_some_and(|old| old.text == new.text)) == Some(true);
-    if same {
-        "No changes.".to_owned()
-    } else {
-        "Config diff:\n\n--- a\n+++ b\n@@ (shortened by the simulator) @@\n".to_owned()
-    }
+/// What the dry run says of the difference (v1alpha1_server.go generateDiff).
+fn difference(machine: &Machine, version: &TalosVersion, new: &Config) -> String {
+    let old = machine.boot(|boot| boot.config.as_ref().map(|config| config.parsed.to_yaml())).flatten();
+    let diff = diff::unified(&old.unwrap_or_default(), &new.parsed.to_yaml(), !has_fix(version, 5, 0));
+    let diff = if diff.is_empty() { "No changes.".to_owned() } else { diff };
+    format!("Config diff:\n\n{diff}")
 }
 
 fn journal(machine: &Machine, config: &Config, mode: Mode) {

@@ -90,7 +90,7 @@ async fn acquire(machine: &Machine) -> Option<Config> {
     // Talos v1.12.2 platform/oracle/oracle.go: not found and not base64 both mean that there is none.
     let decoded = BASE64.decode(user_data.trim()).ok().filter(|bytes| !bytes.is_empty())?;
     let version = machine.boot(|boot| boot.entry.version.clone())?;
-    match Config::load(&decoded).and_then(|config| config.validate(&version).map(|_| config)) {
+    match Config::load(&decoded, &version).and_then(|config| config.validate(&version).map(|_| config)) {
         Ok(config) if config.is_complete() => {
             machine.with(|state| state.disk.config = Some(config.clone()));
             Some(config)

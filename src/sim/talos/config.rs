@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::talos::machine_config::{MachineConfig, MachineType, Mode, Severity};
+use crate::talos::machine_config::{Document, MachineConfig, MachineType, Mode, Severity, yaml::Node};
 use crate::talos::version::TalosVersion;
 
 /// A configuration that was accepted.
@@ -15,10 +15,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads a configuration as `configloader.NewFromBytes` does.
-    pub fn load(text: &[u8]) -> Result<Self, String> {
+    /// Reads a configuration as `configloader.NewFromBytes` of that version does.
+    pub fn load(text: &[u8], version: &TalosVersion) -> Result<Self, String> {
         let text = String::from_utf8_lossy(text).into_owned();
-        let parsed = MachineConfig::parse(&text).map_err(|error| error.to_string())?;
+        let parsed = super::decode::read(&text, version)?;
         Ok(Self { text, parsed })
     }
 
@@ -83,35 +83,53 @@ impl Config {
     pub fn static_addresses(&self) -> Vec<IpAddr> {
         let interfaces = self.parsed.get("machine.network.interfaces").and_then(|node| node.as_sequence());
         let addresses = interfaces.unwrap_or_default().iter().filter_map(|one| one.get("addresses")?.as_sequence());
-        addresses.flatten().filter_map(|address| address.as_str()?.split('/').next()?.parse().ok()).collect()
+        let old = addresses.flatten().filter_map(|address| ip(address.as_str()?));
+        let links = self.parsed.of_kind("LinkConfig").filter_map(|link| link.root().get("addresses")?.as_sequence());
+        old.chain(links.flatten().filter_map(|address| ip(address.get("address")?.as_str()?))).collect()
     }
 
     /// Why a static configuration of the machine's own interface leads nowhere; `None` when it works, or when there is
     /// none and DHCP does it.
     pub fn network_trouble(&self, mac: &str, private_ip: IpAddr) -> Option<String> {
+        let (addresses, leads_out) = self.own_interface(mac).or_else(|| self.own_link(mac))?;
+        if addresses.is_empty() {
+            return None;
+        }
+        if !addresses.iter().any(|address| ip(address) == Some(private_ip)) {
+            return Some(format!("{} is not the address of this machine in its subnet", addresses.join(", ")));
+        }
+        (!leads_out).then(|| "there is no default route".to_owned())
+    }
+
+    /// The addresses of the interface in the v1alpha1 document, and whether it has a default route; none with DHCP.
+    fn own_interface(&self, mac: &str) -> Option<(Vec<String>, bool)> {
         let interfaces = self.parsed.get("machine.network.interfaces").and_then(|node| node.as_sequence())?;
         let own = interfaces.iter().find(|interface| {
             let selected = interface.get("deviceSelector").and_then(|s| s.get("hardwareAddr")?.as_str());
             let named = interface.get("interface").and_then(|name| name.as_str());
             selected.is_some_and(|found| found.eq_ignore_ascii_case(mac)) || named == Some("eth0")
         })?;
-        let addresses: Vec<&str> =
-            own.get("addresses")?.as_sequence()?.iter().filter_map(|address| address.as_str()).collect();
+        let addresses = own.get("addresses")?.as_sequence()?.iter().filter_map(|address| address.as_str());
         let dhcp = own.get("dhcp").and_then(|dhcp| dhcp.as_bool()) == Some(true);
-        if dhcp || addresses.is_empty() {
-            return None;
-        }
-        if !addresses.iter().any(|address| address.split('/').next().and_then(|ip| ip.parse().ok()) == Some(private_ip))
-        {
-            return Some(format!("{} is not the address of this machine in its subnet", addresses.join(", ")));
-        }
-        let routes = own.get("routes").and_then(|routes| routes.as_sequence()).unwrap_or_default();
-        let leads_out = |route: &crate::talos::machine_config::yaml::Node| {
-            let network = route.get("network").and_then(|network| network.as_str()).unwrap_or_default();
-            let gateway = route.get("gateway").and_then(|gateway| gateway.as_str()).unwrap_or_default();
-            matches!(network, "" | "0.0.0.0/0") && !gateway.is_empty()
+        let addresses = addresses.filter(|_| !dhcp).map(str::to_owned).collect();
+        Some((addresses, has_default_route(own, "network")))
+    }
+
+    /// The same of the documents: LinkConfig by the interface's name or by an alias that selects its MAC address.
+    fn own_link(&self, mac: &str) -> Option<(Vec<String>, bool)> {
+        let text = |document: &Document, path: &str| {
+            document.root().at(path).and_then(|node| node.as_str()).unwrap_or_default().to_owned()
         };
-        (!routes.iter().any(leads_out)).then(|| "there is no default route".to_owned())
+        let by_mac =
+            |alias: &&Document| text(alias, "selector.match").to_ascii_lowercase().contains(&mac.to_ascii_lowercase());
+        let alias = self.parsed.of_kind("LinkAliasConfig").find(by_mac).map(|alias| text(alias, "name"));
+        let is_own = |name: &str| name == "eth0" || Some(name) == alias.as_deref();
+        let link = self.parsed.of_kind("LinkConfig").find(|link| is_own(&text(link, "name")))?;
+        let dhcp = self.parsed.of_kind("DHCPv4Config").any(|dhcp| is_own(&text(dhcp, "name")));
+        let addresses = link.root().get("addresses").and_then(|list| list.as_sequence()).unwrap_or_default();
+        let addresses = addresses.iter().filter_map(|address| address.get("address")?.as_str());
+        let addresses = addresses.filter(|_| !dhcp).map(str::to_owned).collect();
+        Some((addresses, has_default_route(link.root(), "destination")))
     }
 
     /// Whether a change to `new` may happen without a reboot in Talos before 1.14
@@ -140,7 +158,20 @@ impl Config {
     }
 }
 
-fn is_empty(node: &crate::talos::machine_config::yaml::Node) -> bool {
+/// The address of `10.0.0.2/24`.
+fn ip(address: &str) -> Option<IpAddr> {
+    address.split('/').next()?.parse().ok()
+}
+
+fn has_default_route(interface: &Node, destination: &str) -> bool {
+    let routes = interface.get("routes").and_then(|routes| routes.as_sequence()).unwrap_or_default();
+    routes.iter().any(|route| {
+        let text = |key: &str| route.get(key).and_then(|value| value.as_str()).unwrap_or_default();
+        matches!(text(destination), "" | "0.0.0.0/0") && !text("gateway").is_empty()
+    })
+}
+
+fn is_empty(node: &Node) -> bool {
     node.is_null()
         || node.as_str() == Some("")
         || node.as_sequence().is_some_and(<[_]>::is_empty)
@@ -184,7 +215,29 @@ mod tests {
 
     fn config(machine: &str, cluster: &str) -> Config {
         let text = format!("version: v1alpha1\nmachine:\n{machine}cluster:\n{cluster}");
-        Config::load(text.as_bytes()).expect("a configuration")
+        Config::load(text.as_bytes(), &"v1.12.2".parse().expect("a version")).expect("a configuration")
+    }
+
+    #[test]
+    fn the_address_of_a_link_document_is_held_against_the_machine() {
+        let trouble = |document: &str| {
+            let text = format!("machine: {{type: worker}}\n---\napiVersion: v1alpha1\n{document}");
+            let config =
+                Config::load(text.as_bytes(), &"v1.12.2".parse().expect("a version")).expect("a configuration");
+            config.network_trouble("02:00:17:00:00:01", [10, 0, 0, 5].into())
+        };
+        let route = "routes: [{gateway: 10.0.0.1}]\n";
+        let link = |address: &str, more: &str| {
+            format!("kind: LinkConfig\nname: eth0\naddresses: [{{address: {address}}}]\n{more}")
+        };
+        assert_eq!(trouble(&link("10.0.0.5/24", route)), None);
+        assert!(trouble(&link("10.0.0.6/24", route)).is_some_and(|words| words.contains("10.0.0.6/24")));
+        assert!(trouble(&link("10.0.0.5/24", "")).is_some_and(|words| words.contains("default route")));
+        let dhcp = "---\napiVersion: v1alpha1\nkind: DHCPv4Config\nname: eth0\n";
+        assert_eq!(trouble(&link("10.0.0.6/24", dhcp)), None);
+        let alias = "---\napiVersion: v1alpha1\nkind: LinkAliasConfig\nname: net0\nselector: {match: 'mac(link.permanent_addr) == \"02:00:17:00:00:01\"'}\n";
+        let aliased = link("10.0.0.6/24", route).replace("eth0", "net0") + alias;
+        assert!(trouble(&aliased).is_some());
     }
 
     #[test]

@@ -14,11 +14,13 @@ use tonic::{Request, Response, Status};
 
 use super::{
     gate::{Note, caller},
+    kinds,
     machine::Machine,
     machine_service::timestamp,
-    resources::{self, NAMESPACES, Resource},
+    query::Query,
+    resources::{self, Resource},
     roles::Roles,
-    spec::{Spec, Value, text},
+    spec::{Spec, text},
 };
 use crate::wire::cosi::{
     CreateRequest, CreateResponse, DestroyRequest, DestroyResponse, Event, EventType, GetRequest, GetResponse,
@@ -53,9 +55,12 @@ impl State for Cosi {
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let roles = caller(&request);
         Note::set(&request, format!("{}({})", request.get_ref().r#type, request.get_ref().namespace));
-        let ListRequest { namespace, r#type: kind, .. } = request.into_inner();
+        let ListRequest { namespace, r#type: kind, options } = request.into_inner();
+        let options = options.unwrap_or_default();
+        let query = Query::of(options.label_query, options.id_query)?;
         allowed(&self.0, &namespace, &kind, &roles)?;
-        let all = snapshot(&self.0, &namespace, &kind);
+        let mut all = snapshot(&self.0, &namespace, &kind);
+        all.retain(|_, resource| query.keeps(resource));
         let items = all.into_values().map(|resource| Ok(ListResponse { resource: Some(resource) }));
         Ok(Response::new(Box::pin(stream::iter(items.collect::<Vec<_>>()))))
     }
@@ -65,13 +70,19 @@ impl State for Cosi {
         let request = request.into_inner();
         allowed(&self.0, &request.namespace, &request.r#type, &roles)?;
         let options = request.options.clone().unwrap_or_default();
-        if request.id.is_some() && (options.bootstrap_contents || !options.label_query.is_empty()) {
-            return Err(Status::unimplemented(
-                "bootstrap contents and label queries are not supported for single resources",
-            ));
+        if request.id.is_some() {
+            // Talos' own words.
+            for (wanted, what) in
+                [(options.bootstrap_contents, "bootstrap contents"), (!options.label_query.is_empty(), "label query")]
+            {
+                if wanted {
+                    return Err(Status::unimplemented(format!("{what} is not implemented for resource watch")));
+                }
+            }
         }
+        let query = Query::of(options.label_query, options.id_query)?;
         let (sender, receiver) = mpsc::channel(16);
-        let watch = Watch { machine: Arc::clone(&self.0), request, seen: BTreeMap::new(), sender };
+        let watch = Watch { machine: Arc::clone(&self.0), request, query, seen: BTreeMap::new(), sender };
         tokio::spawn(watch.run(options.bootstrap_contents));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -96,14 +107,12 @@ fn no_writes() -> Status {
 /// Unknown types and namespaces are refused before it is said whether a resource exists.
 fn allowed(machine: &Machine, namespace: &str, kind: &str, roles: &Roles) -> Result<(), Status> {
     let version = machine.boot(|boot| boot.entry.version.clone()).ok_or_else(|| Status::unavailable("no system"))?;
-    if !META.contains(&kind) {
-        let known = resources::kind(kind, &version)
-            .ok_or_else(|| Status::permission_denied(format!("resource type {kind:?} is not supported")))?;
-        if known.is_sensitive(&version) && !roles.is_admin() {
-            return Err(Status::permission_denied("not authorized"));
-        }
+    let known = kinds::kind(kind, &version)
+        .ok_or_else(|| Status::permission_denied(format!("resource type {kind:?} is not supported")))?;
+    if known.is_sensitive(&version) && !roles.is_admin() {
+        return Err(Status::permission_denied("not authorized"));
     }
-    if NAMESPACES.contains(&namespace) {
+    if kinds::namespaces(&version).any(|known| known == namespace) {
         Ok(())
     } else {
         Err(Status::permission_denied(format!("namespace {namespace:?} is not supported")))
@@ -114,10 +123,11 @@ const META: [&str; 2] = ["ResourceDefinitions.meta.cosi.dev", "Namespaces.meta.c
 
 /// The resources of a type in a namespace, by id.
 fn snapshot(machine: &Machine, namespace: &str, kind: &str) -> BTreeMap<String, WireResource> {
-    let mut all = resources::all(machine);
-    if kind == META[0] {
-        all = definitions(machine);
-    }
+    let all = match kind {
+        kind if kind == META[0] => definitions(machine),
+        kind if kind == META[1] => namespaces(machine),
+        _ => resources::all(machine),
+    };
     let fits = |resource: &Resource| resource.namespace == namespace && resource.kind == kind;
     let wire = |resource: Resource| (resource.id.clone(), encode(machine, resource));
     all.into_iter().filter(fits).map(wire).collect()
@@ -126,27 +136,24 @@ fn snapshot(machine: &Machine, namespace: &str, kind: &str) -> BTreeMap<String, 
 /// What `talosctl get` looks up to learn full type names.
 fn definitions(machine: &Machine) -> Vec<Resource> {
     let Some(version) = machine.boot(|boot| boot.entry.version.clone()) else { return Vec::new() };
-    resources::kinds(&version)
-        .map(|kind| {
-            let lower = kind.name.to_ascii_lowercase();
-            let mut all_aliases: Vec<String> = kind.aliases.iter().map(|alias| (*alias).to_owned()).collect();
-            let short = lower.split('.').next().unwrap_or_default().to_owned();
-            all_aliases.extend([short.trim_end_matches('s').to_owned(), short, lower.clone()]);
-            let sensitivity = if kind.is_sensitive(&version) { "sensitive" } else { "non-sensitive" };
-            let list = |words: Vec<String>| Value::List(words.into_iter().map(text).collect());
-            let aliases = kind.aliases.iter().map(ToString::to_string).collect();
-            let fields = vec![
-                (1, "type", text(kind.name)),
-                (2, "displayType", text(kind.name.split('.').next().unwrap_or_default().trim_end_matches('s'))),
-                (3, "defaultNamespace", text(kind.namespace)),
-                (4, "aliases", list(aliases)),
-                (5, "allAliases", list(all_aliases)),
-                (6, "printColumns", Value::List(Vec::new())),
-                (7, "sensitivity", text(sensitivity)),
-            ];
-            Resource { namespace: "meta", kind: META[0], id: lower, spec: Spec::Message(fields) }
-        })
-        .collect()
+    let definition = |kind: &kinds::Kind| Resource {
+        namespace: "meta",
+        kind: META[0],
+        id: kind.id(),
+        spec: Spec::Message(kind.definition(&version)),
+    };
+    kinds::kinds(&version).map(definition).collect()
+}
+
+fn namespaces(machine: &Machine) -> Vec<Resource> {
+    let Some(version) = machine.boot(|boot| boot.entry.version.clone()) else { return Vec::new() };
+    let namespace = |name: &str| Resource {
+        namespace: "meta",
+        kind: META[1],
+        id: name.to_owned(),
+        spec: Spec::Message(vec![(1, "description", text(format!("The namespace {name}.")))]),
+    };
+    kinds::namespaces(&version).map(namespace).collect()
 }
 
 fn encode(machine: &Machine, resource: Resource) -> WireResource {
@@ -193,6 +200,7 @@ fn encode(machine: &Machine, resource: Resource) -> WireResource {
 struct Watch {
     machine: Arc<Machine>,
     request: WatchRequest,
+    query: Query,
     seen: BTreeMap<String, WireResource>,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
 }
@@ -242,8 +250,9 @@ impl Watch {
 
     fn current(&self) -> BTreeMap<String, WireResource> {
         let mut all = snapshot(&self.machine, &self.request.namespace, &self.request.r#type);
-        if let Some(id) = &self.request.id {
-            all.retain(|known, _| known == id);
+        match &self.request.id {
+            Some(id) => all.retain(|known, _| known == id),
+            None => all.retain(|_, resource| self.query.keeps(resource)),
         }
         all
     }

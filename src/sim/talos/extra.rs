@@ -1,5 +1,5 @@
-//! Calls that `talosctl` and the siderolabs provider make and the provider of this repository does not: their messages
-//! are not among the wire's, so they are decoded and answered here.
+//! Calls that `talosctl` and other clients make and the provider of this repository does not: their messages are not
+//! among the wire's, so they are decoded and answered here.
 
 use std::sync::Arc;
 
@@ -15,30 +15,57 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 use super::{
-    archive::tar_gz,
-    boot,
+    boot, containers, credentials, etcd, files, health,
     machine::Machine,
-    machine_service::timestamp,
-    routing::{Fixed, frame},
+    proc,
+    routing::{Fixed, fine, frame},
+    spec::{Field, Spec, Value, text},
 };
-use crate::{sim::pki::Authority, wire::common::Data};
 
 /// The calls that are answered here.
 pub fn knows(path: &str) -> bool {
     CALLS.contains(&path)
 }
 
-const CALLS: [&str; 10] = [
+const CALLS: [&str; 38] = [
+    "/cluster.ClusterService/HealthCheck",
+    "/inspect.InspectService/ControllerRuntimeDependencies",
+    "/machine.ImageService/List",
+    "/machine.MachineService/CPUFreqStats",
+    "/machine.MachineService/CPUInfo",
+    "/machine.MachineService/Containers",
+    "/machine.MachineService/Copy",
+    "/machine.MachineService/DiskStats",
+    "/machine.MachineService/DiskUsage",
+    "/machine.MachineService/EtcdAlarmDisarm",
+    "/machine.MachineService/EtcdAlarmList",
+    "/machine.MachineService/EtcdDefragment",
+    "/machine.MachineService/EtcdForfeitLeadership",
     "/machine.MachineService/EtcdStatus",
     "/machine.MachineService/GenerateClientConfiguration",
+    "/machine.MachineService/ImageList",
     "/machine.MachineService/ImagePull",
     "/machine.MachineService/Kubeconfig",
+    "/machine.MachineService/List",
+    "/machine.MachineService/LoadAvg",
+    "/machine.MachineService/LogsContainers",
+    "/machine.MachineService/Memory",
     "/machine.MachineService/MetaDelete",
     "/machine.MachineService/MetaWrite",
+    "/machine.MachineService/Mounts",
+    "/machine.MachineService/Netstat",
+    "/machine.MachineService/NetworkDeviceStats",
+    "/machine.MachineService/PacketCapture",
+    "/machine.MachineService/Processes",
+    "/machine.MachineService/Restart",
     "/machine.MachineService/Rollback",
     "/machine.MachineService/ServiceRestart",
     "/machine.MachineService/ServiceStart",
     "/machine.MachineService/ServiceStop",
+    "/machine.MachineService/Stats",
+    "/storage.StorageService/BlockDeviceWipe",
+    "/time.TimeService/Time",
+    "/time.TimeService/TimeCheck",
 ];
 
 /// Answers one of them.
@@ -46,17 +73,65 @@ pub async fn answer(machine: &Arc<Machine>, path: &str, request: Request) -> Res
     let body = to_bytes(request.into_body(), 4 * 1024 * 1024).await.map_err(|e| Status::internal(e.to_string()))?;
     let message = body.get(5..).unwrap_or_default();
     let method = path.rsplit('/').next().unwrap_or_default();
-    let reply = match method {
-        "Kubeconfig" => kubeconfig(machine)?,
-        "GenerateClientConfiguration" => client_configuration(machine, decode(message)?)?,
-        "ServiceRestart" | "ServiceStart" | "ServiceStop" => service(machine, method, decode(message)?)?,
-        "Rollback" => rollback(machine),
-        "ImagePull" => image_pull(machine, decode(message)?).await?,
-        "EtcdStatus" => etcd_status(machine)?,
-        // Meta: taken and forgotten.
-        _ => wrap(&[]),
+    let one = |fields: Vec<Field>| vec![wrap(&Spec::Message(fields).proto())];
+    let each = |items: Vec<Vec<Field>>| items.into_iter().map(|fields| Spec::Message(fields).proto()).collect();
+    let messages: Vec<Vec<u8>> = match method {
+        "CPUFreqStats" => one(proc::frequencies()),
+        "CPUInfo" => one(proc::cpus()),
+        "DiskStats" => one(proc::disks(machine)),
+        "LoadAvg" => one(proc::load()),
+        "Memory" => one(proc::memory()),
+        "Mounts" => one(proc::mounts(machine)),
+        "NetworkDeviceStats" => one(proc::network()),
+        "Processes" => one(proc::processes(machine)),
+        "Netstat" => one(proc::sockets(machine, decode::<NetstatRequest>(message)?.filter == 1)),
+        "Containers" => one(containers::list(machine, &decode(message)?)?),
+        "Stats" => one(containers::stats(machine, &decode(message)?)?),
+        "List" if path.starts_with("/machine.ImageService") => {
+            each(containers::service_images(machine, decode(message)?)?)
+        }
+        "ImageList" => each(containers::images(machine, &decode(message)?)?),
+        "ImagePull" => containers::pull(machine, decode(message)?).await.map(|()| one(Vec::new()))?,
+        "List" => each(files::list(machine, &decode(message)?)?),
+        "DiskUsage" => each(files::usage(machine, &decode(message)?)),
+        "Copy" => {
+            let path = decode::<Named>(message)?.id;
+            let name = path.rsplit('/').next().unwrap_or_default();
+            each(vec![vec![data(super::archive::tar_gz(name, &files::read(machine, &path)?))]])
+        }
+        "Kubeconfig" => vec![credentials::kubeconfig(machine)?],
+        "GenerateClientConfiguration" => {
+            vec![wrap(&credentials::client(machine, &decode(message)?)?.encode_to_vec())]
+        }
+        "ServiceRestart" | "ServiceStart" | "ServiceStop" => {
+            one(service(machine, method, &decode::<Named>(message)?.id)?)
+        }
+        "Rollback" => one(rollback(machine)),
+        "MetaWrite" | "MetaDelete" => one(meta(machine, method == "MetaWrite", decode(message)?)?),
+        "LogsContainers" => one(logs(machine)),
+        "Time" => one(time(machine, "time.cloudflare.com")),
+        "TimeCheck" => one(time(machine, &decode::<Named>(message)?.id)),
+        "ControllerRuntimeDependencies" => one(Vec::new()),
+        "HealthCheck" => {
+            let (progress, ended) = health::check(machine, &decode(message)?).await?;
+            return Ok(response(each(progress), ended));
+        }
+        "PacketCapture" => {
+            let name = decode::<Named>(message)?.id;
+            return Err(Status::not_found(format!("interface {name:?} not found")));
+        }
+        "Restart" => {
+            let id = decode::<RestartRequest>(message)?.id;
+            return Err(Status::unknown(format!("container {id:?} not found")));
+        }
+        // The only disk is in use; nothing is ever wiped here.
+        "BlockDeviceWipe" => {
+            let disk = &machine.hardware.disk;
+            return Err(Status::failed_precondition(format!("blockdevice {disk:?} is in use by volume \"META\"")));
+        }
+        _ => one(etcd::answer(machine, method)?),
     };
-    Ok(response(&reply))
+    Ok(response(messages, Ok(())))
 }
 
 /// One `XResponse` with one `X` in it.
@@ -67,10 +142,24 @@ fn wrap(message: &[u8]) -> Vec<u8> {
     out
 }
 
-fn response(message: &[u8]) -> Response {
-    let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", 0.into());
-    let frames = [http_body::Frame::data(frame(message)), http_body::Frame::trailers(trailers)].into();
+/// The bytes of a `common.Data`.
+fn data(bytes: Vec<u8>) -> Field {
+    (2, "bytes", Value::Bytes(bytes, String::new()))
+}
+
+/// Messages, and how the call ends after them.
+fn response(messages: Vec<Vec<u8>>, ended: Result<(), Status>) -> Response {
+    let trailers = match ended {
+        Ok(()) => fine(),
+        Err(status) => {
+            let mut trailers = HeaderMap::new();
+            // Our own words have nothing in them that a header could not hold.
+            let _ = status.add_header(&mut trailers);
+            trailers
+        }
+    };
+    let frames = messages.iter().map(|message| http_body::Frame::data(frame(message)));
+    let frames = frames.chain([http_body::Frame::<Bytes>::trailers(trailers)]).collect();
     let mut response = Response::new(Body::new(Fixed(frames)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
@@ -80,73 +169,7 @@ fn decode<T: Message + Default>(bytes: &[u8]) -> Result<T, Status> {
     T::decode(bytes).map_err(|error| Status::internal(error.to_string()))
 }
 
-fn only_control_planes(machine: &Machine, what: &str) -> Result<(), Status> {
-    let (control_plane, newer) =
-        machine.boot(|boot| (boot.is_control_plane(), boot.entry.version.minor_pair() >= (1, 13))).unwrap_or_default();
-    match (control_plane, newer) {
-        (true, _) => Ok(()),
-        (false, false) if what == "client configuration" => {
-            Err(Status::failed_precondition("client configuration (talosconfig) can't be generated on worker nodes"))
-        }
-        _ => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
-    }
-}
-
-/// A tar.gz with one file, in one chunk of the stream.
-fn kubeconfig(machine: &Machine) -> Result<Vec<u8>, Status> {
-    only_control_planes(machine, "kubeconfig")?;
-    let config = machine.boot(|boot| boot.config.clone()).flatten();
-    let endpoint = config.as_ref().and_then(|config| config.parsed.cluster_endpoint()).unwrap_or_default();
-    let name = config.as_ref().and_then(|config| config.parsed.cluster_name()).unwrap_or_default();
-    let text = format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    server: {endpoint}\nusers:\n\
-         - name: admin@{name}\n  user: {{}}\ncontexts:\n- name: admin@{name}\n  context:\n    cluster: {name}\n    \
-         user: admin@{name}\ncurrent-context: admin@{name}\n"
-    );
-    Ok(Data { metadata: None, bytes: tar_gz("kubeconfig", text.as_bytes()) }.encode_to_vec())
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ClientConfigurationRequest {
-    #[prost(string, repeated, tag = "1")]
-    roles: Vec<String>,
-    #[prost(message, optional, tag = "2")]
-    crt_ttl: Option<prost_types::Duration>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ClientConfiguration {
-    #[prost(bytes = "vec", tag = "2")]
-    ca: Vec<u8>,
-    #[prost(bytes = "vec", tag = "3")]
-    crt: Vec<u8>,
-    #[prost(bytes = "vec", tag = "4")]
-    key: Vec<u8>,
-    #[prost(bytes = "vec", tag = "5")]
-    talosconfig: Vec<u8>,
-}
-
-fn client_configuration(machine: &Machine, request: ClientConfigurationRequest) -> Result<Vec<u8>, Status> {
-    only_control_planes(machine, "client configuration")?;
-    if request.crt_ttl.is_none_or(|ttl| ttl.seconds <= 0) {
-        return Err(Status::unknown("crt_ttl should be positive"));
-    }
-    let config = machine.boot(|boot| boot.config.clone()).flatten().ok_or_else(|| Status::unavailable("no config"))?;
-    let ca = config.parsed.os_ca_certificate().unwrap_or_default();
-    let key = config.parsed.os_ca_key().map(|key| key.expose().clone()).unwrap_or_default();
-    let failed = |error: crate::sim::pki::PkiError| Status::unknown(error.to_string());
-    let authority = Authority::from_pem("machine.ca", &ca, &key).map_err(failed)?;
-    let roles: Vec<&str> = request.roles.iter().map(String::as_str).collect();
-    let pair = authority.client(&roles, "", machine.now()).map_err(failed)?;
-    let message = ClientConfiguration {
-        ca: ca.into_bytes(),
-        crt: pair.certificate.into_bytes(),
-        key: pair.key.into_bytes(),
-        talosconfig: Vec::new(),
-    };
-    Ok(wrap(&message.encode_to_vec()))
-}
-
+/// Any request whose first field is a text.
 #[derive(Clone, PartialEq, Message)]
 struct Named {
     #[prost(string, tag = "1")]
@@ -154,25 +177,53 @@ struct Named {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct ServiceReply {
+struct NetstatRequest {
+    /// 1 is `CONNECTED`.
+    #[prost(int32, tag = "1")]
+    filter: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct RestartRequest {
     #[prost(string, tag = "2")]
-    resp: String,
+    id: String,
 }
 
-fn service(machine: &Machine, method: &str, Named { id }: Named) -> Result<Vec<u8>, Status> {
-    if machine.boot(|boot| boot.service(&id).is_some()) != Some(true) {
-        return Err(Status::unknown(format!("service {id:?} is not defined")));
-    }
-    let done = match method {
-        "ServiceRestart" => "restarted",
-        "ServiceStart" => "started",
-        _ => "stopped",
+#[derive(Clone, PartialEq, Message)]
+struct MetaRequest {
+    #[prost(uint32, tag = "1")]
+    key: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+/// Only the kubelet and extensions follow the API (Talos v1.12.2 internal/app/machined/pkg/system/system.go).
+fn service(machine: &Machine, method: &str, id: &str) -> Result<Vec<Field>, Status> {
+    let runs = machine.boot(|boot| boot.service(id).map(|_| boot.runs(id))).flatten();
+    let Some(runs) = runs else {
+        return Err(Status::unknown(format!("service {id:?} not defined")));
     };
+    let (extension, kubelet) = (id.starts_with("ext-"), id == "kubelet");
+    let (verb, done) = match method {
+        "ServiceRestart" => ("restart", "restarted"),
+        "ServiceStart" => ("start", "started"),
+        _ => ("stop", "stopped"),
+    };
+    let (idle, allowed) = match verb {
+        "start" => (runs, extension || kubelet),
+        "stop" => (!runs, extension),
+        _ => (false, extension || kubelet),
+    };
+    if !idle && !allowed {
+        // One that does not run is started, which is what is refused then.
+        let verb = if verb == "restart" && !runs { "start" } else { verb };
+        return Err(Status::unknown(format!("service {id:?} doesn't support {verb} operation via API")));
+    }
     machine.say(&format!("service[{id}]: {done} through the API"));
-    Ok(wrap(&ServiceReply { resp: format!("Service {id:?} {done}") }.encode_to_vec()))
+    Ok(vec![(2, "resp", text(format!("Service {id:?} {done}")))])
 }
 
-fn rollback(machine: &Arc<Machine>) -> Vec<u8> {
+fn rollback(machine: &Arc<Machine>) -> Vec<Field> {
     machine.with(|state| {
         let disk = &mut state.disk;
         if disk.fallback.is_some() {
@@ -180,70 +231,37 @@ fn rollback(machine: &Arc<Machine>) -> Vec<u8> {
         }
     });
     boot::reboot_soon(machine, "reboot", String::new());
-    wrap(&[])
+    Vec::new()
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct ImagePullRequest {
-    #[prost(int32, tag = "1")]
-    namespace: i32,
-    #[prost(string, tag = "2")]
-    reference: String,
+fn meta(machine: &Machine, write: bool, request: MetaRequest) -> Result<Vec<Field>, Status> {
+    let key = u8::try_from(request.key).map_err(|_| Status::invalid_argument("key must be a uint8"))?;
+    let known = machine.with(|state| {
+        if write {
+            state.disk.meta.insert(key, request.value);
+            return true;
+        }
+        state.disk.meta.remove(&key).is_some()
+    });
+    if known { Ok(Vec::new()) } else { Err(Status::not_found("meta key not found")) }
 }
 
-async fn image_pull(machine: &Machine, request: ImagePullRequest) -> Result<Vec<u8>, Status> {
-    machine.take(machine.world.timings.pull).await;
-    let catalog = &machine.world.catalog;
-    super::entry::entry_of_installer(catalog, &request.reference).map_err(Status::not_found)?;
-    Ok(wrap(&[]))
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct EtcdStatusReply {
-    #[prost(message, optional, tag = "2")]
-    member: Option<EtcdMemberStatus>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct EtcdMemberStatus {
-    #[prost(string, tag = "1")]
-    protocol_version: String,
-    #[prost(int64, tag = "2")]
-    db_size: i64,
-    #[prost(uint64, tag = "4")]
-    leader: u64,
-    #[prost(uint64, tag = "10")]
-    member_id: u64,
-}
-
-fn etcd_status(machine: &Machine) -> Result<Vec<u8>, Status> {
-    only_control_planes(machine, "etcd status")?;
-    if machine.boot(|boot| boot.runs("etcd")) != Some(true) {
-        return Err(Status::unknown("context deadline exceeded"));
-    }
-    let id = 0x51b7_9c3e_2a4d_0001;
-    let member =
-        EtcdMemberStatus { protocol_version: "3.6.7".to_owned(), db_size: 2_000_000, leader: id, member_id: id };
-    Ok(wrap(&EtcdStatusReply { member: Some(member) }.encode_to_vec()))
-}
-
-/// `time.TimeService/Time`, kept beside the others for its one message.
-#[derive(Clone, PartialEq, Message)]
-struct TimeReply {
-    #[prost(string, tag = "2")]
-    server: String,
-    #[prost(message, optional, tag = "3")]
-    local: Option<prost_types::Timestamp>,
-    #[prost(message, optional, tag = "4")]
-    remote: Option<prost_types::Timestamp>,
+fn logs(machine: &Machine) -> Vec<Field> {
+    let mut ids = machine.boot(|boot| boot.services.iter().map(|service| service.id).collect()).unwrap_or_default();
+    let list: &mut Vec<_> = &mut ids;
+    list.sort_unstable();
+    vec![(2, "ids", Value::List(ids.into_iter().map(text).collect()))]
 }
 
 /// The node's clock beside the real one.
-pub fn time(machine: &Machine) -> Response {
-    let reply = TimeReply {
-        server: "169.254.169.254".to_owned(),
-        local: Some(timestamp(machine.now())),
-        remote: Some(timestamp(OffsetDateTime::now_utc())),
+fn time(machine: &Machine, server: &str) -> Vec<Field> {
+    let stamp = |at: OffsetDateTime| {
+        let seconds = Value::Int(at.unix_timestamp().unsigned_abs());
+        Value::Message(vec![(1, "seconds", seconds), (2, "nanos", Value::Int(at.nanosecond().into()))])
     };
-    response(&Bytes::from(wrap(&reply.encode_to_vec())))
+    vec![
+        (2, "server", text(server)),
+        (3, "localtime", stamp(machine.now())),
+        (4, "remotetime", stamp(OffsetDateTime::now_utc())),
+    ]
 }

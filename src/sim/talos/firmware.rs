@@ -37,7 +37,7 @@ pub fn pretend_installed(
     let id = catalog.register(schematic).map_err(|error| error.to_string())?.id().to_string();
     let recipe = catalog.recipe(&id, version, "oracle", "arm64").map_err(|error| error.to_string())?;
     let entry = entry_of_image(catalog, &recipe).ok_or("no such entry")?;
-    let config = config.map(|text| Config::load(text.as_bytes())).transpose()?;
+    let config = config.map(|text| Config::load(text.as_bytes(), &entry.version)).transpose()?;
     let table = File::open(&machine.disk).and_then(|disk| table_hash(&disk)).map_err(|error| error.to_string())?;
     let identity = uuid::Uuid::new_v4().simple().to_string();
     machine.with(|state| {

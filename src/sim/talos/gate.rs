@@ -18,7 +18,7 @@ use super::{
     machine::Machine,
     machine_service::Api,
     roles::{self, Roles},
-    routing::{self, Route},
+    routing::{self, Answers, Route},
     serve::Peer,
     storage::Storage,
 };
@@ -37,7 +37,6 @@ use crate::{
 
 /// Talos' limit (constants GRPCMaxMessageSize); the maintenance service of 1.12 keeps gRPC's own 4 MiB.
 const MESSAGE_LIMIT: usize = 32 * 1024 * 1024;
-const TIME: &str = "/time.TimeService/Time";
 const MAINTENANCE_LIMIT: usize = 4 * 1024 * 1024;
 
 /// All services of a node.
@@ -82,12 +81,16 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
     request.extensions_mut().insert(note.clone());
     let response = match before(&machine, &path, &peer, &mut request).await {
         Err(status) => refuse(status),
-        Ok(Route::Local) if path == TIME => extra::time(&machine),
-        Ok(Route::Local) if extra::knows(&path) => extra::answer(&machine, &path, request).await.unwrap_or_else(refuse),
-        Ok(Route::Local) => next.run(request).await,
-        Ok(Route::Many(targets)) => routing::run_many(targets, &path, request, next).await,
+        Ok(Route::Local) => here(&machine, &path, request, next).await,
+        Ok(Route::Many(targets)) => {
+            let answers = Answers::of(targets, &path);
+            if answers.wanted_here() {
+                answers.with(here(&machine, &path, request, next).await)
+            } else {
+                answers.without()
+            }
+        }
     };
-    let response = name_unknown_method(&path, response);
     let status = response.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok());
     let method = path.trim_start_matches('/');
     machine.note(Event::Rpc {
@@ -104,6 +107,14 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
         std::future::pending::<()>().await;
     }
     response
+}
+
+/// The answer of this node itself.
+async fn here(machine: &Arc<Machine>, path: &str, request: Request, next: Next) -> Response {
+    if extra::knows(path) {
+        return extra::answer(machine, path, request).await.unwrap_or_else(refuse);
+    }
+    name_unknown_method(path, next.run(request).await)
 }
 
 async fn before(machine: &Machine, path: &str, peer: &Peer, request: &mut Request) -> Result<Route, Status> {
@@ -169,10 +180,14 @@ fn is_served(path: &str, version: &TalosVersion, maintenance: bool) -> Result<()
             _ => unknown_service(),
         };
     }
-    if path == TIME {
-        return Ok(());
-    }
-    let known = ["machine.MachineService", "cosi.resource.State", "storage.StorageService"];
+    let known = [
+        "cluster.ClusterService",
+        "cosi.resource.State",
+        "inspect.InspectService",
+        "machine.MachineService",
+        "storage.StorageService",
+        "time.TimeService",
+    ];
     if known.contains(&service) || new_services.contains(&service) { Ok(()) } else { unknown_service() }
 }
 

@@ -9,6 +9,8 @@ use tonic::{Request, Response, Status};
 
 use super::{
     apply, bootstrap,
+    etcd::{MEMBER, only_control_planes},
+    files,
     gate::Note,
     log::{KERNEL, event_id, to_come},
     machine::Machine,
@@ -105,17 +107,13 @@ impl MachineService for Api {
         &self,
         _request: Request<EtcdMemberListRequest>,
     ) -> Result<Response<EtcdMemberListResponse>, Status> {
-        let (control_plane, running) =
-            self.0.boot(|boot| (boot.is_control_plane(), boot.runs("etcd"))).unwrap_or_default();
-        if !control_plane {
-            return Err(Status::unimplemented("etcd member list is only available on control plane nodes"));
-        }
-        if !running {
+        only_control_planes(&self.0, "member list")?;
+        if self.0.boot(|boot| boot.runs("etcd")) != Some(true) {
             return Err(Status::unknown("context deadline exceeded"));
         }
         let address = self.0.hardware.private_ip;
         let member = EtcdMember {
-            id: 0x51b7_9c3e_2a4d_0001,
+            id: MEMBER,
             hostname: self.0.hostname(),
             peer_urls: vec![format!("https://{address}:2380")],
             client_urls: vec![format!("https://{address}:2379")],
@@ -153,7 +151,10 @@ impl MachineService for Api {
 
     async fn logs(&self, request: Request<LogsRequest>) -> Result<Response<Self::LogsStream>, Status> {
         Note::set(&request, request.get_ref().id.clone());
-        let LogsRequest { id, follow, tail_lines, .. } = request.into_inner();
+        let LogsRequest { namespace, id, follow, tail_lines, .. } = request.into_inner();
+        if namespace == "k8s.io" && id != "kubelet" {
+            return Err(Status::unknown(format!("container {id:?} not found")));
+        }
         let known = self.0.boot(|boot| boot.service(&id).is_some()) == Some(true);
         if !known && self.0.logs.read(&id).0.is_none() {
             return Err(Status::unknown(format!("log {id:?} was not registered")));
@@ -164,16 +165,8 @@ impl MachineService for Api {
     async fn read(&self, request: Request<ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
         Note::set(&request, request.get_ref().path.clone());
         let path = request.into_inner().path;
-        let text = match path.as_str() {
-            "/proc/sys/kernel/random/boot_id" => self.0.boot(|boot| format!("{}\n", boot.id)),
-            "/proc/cmdline" => self.0.boot(|boot| format!("{}\n", boot.entry.cmdline)),
-            "/etc/os-release" => self.0.boot(|boot| {
-                format!("NAME=\"Talos\"\nID=talos\nVERSION_ID={0}\nPRETTY_NAME=\"Talos ({0})\"\n", boot.entry.version)
-            }),
-            _ => None,
-        };
-        let text = text.ok_or_else(|| Status::not_found(format!("stat {path}: no such file or directory")))?;
-        Ok(Response::new(Box::pin(stream::iter([Ok(Data { metadata: None, bytes: text.into() })]))))
+        let bytes = files::read(&self.0, &path)?;
+        Ok(Response::new(Box::pin(stream::iter([Ok(Data { metadata: None, bytes })]))))
     }
 }
 

@@ -5,14 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::{
-    apply::has_fix,
     extension,
+    kinds::kind,
     machine::Machine,
     readiness::unmet,
     spec::{Field, Spec, Value, text},
     state::{Boot, Disk, State, stage_word},
 };
-use crate::{sim::cluster::host_of, talos::version::TalosVersion};
+use crate::sim::cluster::host_of;
 
 /// A resource without what is the same for all: version and times are kept elsewhere.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,63 +27,6 @@ pub struct Resource {
     pub spec: Spec,
 }
 
-/// What a type is.
-pub struct Kind {
-    /// The type string.
-    pub name: &'static str,
-    /// Short names for `talosctl get`.
-    pub aliases: &'static [&'static str],
-    /// The namespace that is meant when none is given.
-    pub namespace: &'static str,
-    sensitive: Sensitive,
-    since: (u64, u64),
-}
-
-enum Sensitive {
-    No,
-    Yes,
-    // Since 1.12.9 and 1.13.4.
-    Later,
-}
-
-impl Kind {
-    /// Whether only administrators may read it.
-    pub fn is_sensitive(&self, version: &TalosVersion) -> bool {
-        match self.sensitive {
-            Sensitive::No => false,
-            Sensitive::Yes => true,
-            Sensitive::Later => has_fix(version, 9, 4),
-        }
-    }
-}
-
-/// A type by its string, when this version has it.
-pub fn kind(name: &str, version: &TalosVersion) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name.eq_ignore_ascii_case(name) && version.minor_pair() >= kind.since)
-}
-
-/// All types of this version.
-pub fn kinds(version: &TalosVersion) -> impl Iterator<Item = &'static Kind> {
-    let pair = version.minor_pair();
-    KINDS.iter().filter(move |kind| pair >= kind.since)
-}
-
-/// The namespaces that exist.
-pub const NAMESPACES: [&str; 12] = [
-    "cluster",
-    "config",
-    "controlplane",
-    "cri",
-    "etcd",
-    "files",
-    "hardware",
-    "k8s",
-    "meta",
-    "network",
-    "runtime",
-    "secrets",
-];
-
 /// Everything there is right now.
 pub fn all(machine: &Machine) -> Vec<Resource> {
     let addresses = machine.addresses();
@@ -96,6 +39,10 @@ pub fn all(machine: &Machine) -> Vec<Resource> {
         list.add("runtime", "SystemDisks.block.talos.dev", "system-disk", system_disk(machine));
         list.add("runtime", "Disks.block.talos.dev", &machine.hardware.disk, disk(machine));
         volumes(&mut list, machine, &state.disk);
+        for (key, value) in &state.disk.meta {
+            let value = vec![(1, "value", text(String::from_utf8_lossy(value)))];
+            list.add("runtime", "MetaKeys.runtime.talos.dev", &format!("0x{key:02x}"), value);
+        }
         network(&mut list, machine, &addresses, &hostname);
         routes(&mut list, machine, boot);
         config(&mut list, state, boot);
@@ -281,18 +228,41 @@ fn disk(machine: &Machine) -> Vec<Field> {
 }
 
 fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
+    const MIB: u64 = 1 << 20;
     let maintenance = disk.config.is_none();
-    for (index, id) in [(2u64, "META"), (3, "STATE"), (4, "EPHEMERAL")] {
+    let device = &machine.hardware.disk;
+    let parent = format!("/dev/{device}");
+    let rest = machine.hardware.disk_bytes.saturating_sub(2300 * MIB);
+    for (index, id, size, shown, filesystem) in [
+        (2u64, "META", MIB, "1.0 MB".to_owned(), "talosmeta"),
+        (3, "STATE", 100 * MIB, "105 MB".to_owned(), "xfs"),
+        (4, "EPHEMERAL", rest, format!("{} GB", rest / 1_000_000_000), "xfs"),
+    ] {
         let ready = id == "META" || !maintenance;
         let phase = if ready { Value::Enum(6, "ready") } else { Value::Enum(0, "waiting") };
-        let mut fields = vec![(1, "phase", phase)];
+        let mut fields = vec![(1, "phase", phase), (16, "type", Value::Enum(0, "partition"))];
+        let location = format!("{parent}{index}");
         if ready {
-            let device = &machine.hardware.disk;
-            fields.push((2, "location", text(format!("/dev/{device}{index}"))));
+            fields.push((2, "location", text(&*location)));
             fields.push((8, "partitionIndex", Value::Int(index)));
-            fields.push((7, "parentLocation", text(format!("/dev/{device}"))));
+            fields.push((7, "parentLocation", text(&*parent)));
+            fields.push((9, "size", Value::Int(size)));
+            fields.push((13, "prettySize", text(&*shown)));
         }
         list.add("runtime", "VolumeStatuses.block.talos.dev", id, fields);
+        if ready {
+            let found = vec![
+                (17, "dev_path", text(location)),
+                (14, "type", text("partition")),
+                (18, "parent_dev_path", text(&*parent)),
+                (1, "size", Value::Int(size)),
+                (19, "pretty_size", text(shown)),
+                (4, "name", text(filesystem)),
+                (12, "partition_label", text(id)),
+                (13, "partition_index", Value::Int(index)),
+            ];
+            list.add("runtime", "DiscoveredVolumes.block.talos.dev", &format!("{device}{index}"), found);
+        }
     }
 }
 
@@ -308,6 +278,12 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], n
     network("NetworkStatuses.net.talos.dev", "status", status);
     let fields = vec![(1, "hostname", text(&*name.0)), (2, "domainname", text(&*name.1))];
     network("HostnameStatuses.net.talos.dev", "hostname", fields);
+    // Oracle's own servers for both, unless the configuration names others.
+    let servers = vec![(1, "timeServers", Value::List(vec![text("169.254.169.254")]))];
+    network("TimeServerStatuses.net.talos.dev", "timeservers", servers);
+    let resolver = vec![Value::Ip(Ipv4Addr::new(169, 254, 169, 254).into())];
+    let resolvers = vec![(1, "dnsServers", Value::List(resolver)), (2, "searchDomains", Value::List(Vec::new()))];
+    network("ResolverStatuses.net.talos.dev", "resolvers", resolvers);
     let prefixes: Vec<IpNet> =
         addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
     for id in ["default", "current", "accumulative", "routed"] {
@@ -412,51 +388,3 @@ fn cluster(list: &mut List, machine: &Machine, kubernetes_name: &str, boot: &Boo
     ];
     list.add("k8s", "NodeStatuses.kubernetes.talos.dev", name, status);
 }
-
-macro_rules! kinds {
-    ($($name:literal $aliases:tt $namespace:literal $sensitive:ident $since:expr;)*) => {
-        &[$(Kind {
-            name: $name, aliases: &$aliases, namespace: $namespace, sensitive: Sensitive::$sensitive, since: $since,
-        }),*]
-    };
-}
-
-const KINDS: &[Kind] = kinds! {
-    "AddressStatuses.net.talos.dev" ["address", "addresses"] "network" No (1, 0);
-    "ApiCertificates.secrets.talos.dev" [] "secrets" Yes (1, 0);
-    "BootIDs.runtime.talos.dev" ["bootid"] "runtime" No (1, 14);
-    "BootedEntries.talos.dev" ["bootedentry"] "runtime" No (1, 0);
-    "Diagnostics.runtime.talos.dev" ["diagnostics"] "runtime" No (1, 0);
-    "DiscoveredVolumes.block.talos.dev" ["discoveredvolumes", "dv"] "runtime" No (1, 0);
-    "Disks.block.talos.dev" ["disks"] "runtime" No (1, 0);
-    "EtcdMembers.etcd.talos.dev" ["etcdmember"] "etcd" No (1, 0);
-    "ExtensionServiceConfigs.runtime.talos.dev" ["extensionserviceconfigs"] "runtime" Later (1, 0);
-    "ExtensionServiceConfigStatuses.runtime.talos.dev" ["extensionserviceconfigstatuses"] "runtime" No (1, 0);
-    "ExtensionStatuses.runtime.talos.dev" ["extensions", "extension"] "runtime" No (1, 0);
-    "HostnameStatuses.net.talos.dev" ["hostname", "hostnamestatus"] "network" No (1, 0);
-    "Identities.cluster.talos.dev" ["identity"] "cluster" No (1, 0);
-    "ImageFactorySchematics.runtime.talos.dev" ["schematic"] "runtime" No (1, 14);
-    "KernelCmdlines.runtime.talos.dev" ["cmdline"] "runtime" No (1, 0);
-    "KubeletSpecs.kubernetes.talos.dev" ["kubeletspec"] "k8s" Later (1, 0);
-    "LinkStatuses.net.talos.dev" ["link", "links"] "network" No (1, 0);
-    "MachineConfigs.config.talos.dev" ["mc", "machineconfig", "machineconfigs"] "config" Yes (1, 0);
-    "MachineStatuses.runtime.talos.dev" ["machinestatus", "ms"] "runtime" No (1, 0);
-    "MachineTypes.config.talos.dev" ["machinetype"] "config" No (1, 0);
-    "Members.cluster.talos.dev" ["members"] "cluster" No (1, 0);
-    "NetworkStatuses.net.talos.dev" ["netstatus"] "network" No (1, 0);
-    "NodeAddresses.net.talos.dev" ["nodeaddress", "nodeaddresses"] "network" No (1, 0);
-    "NodeStatuses.kubernetes.talos.dev" ["nodestatus"] "k8s" No (1, 0);
-    "Nodenames.kubernetes.talos.dev" ["nodename"] "k8s" No (1, 0);
-    "OSRootSecrets.secrets.talos.dev" [] "secrets" Yes (1, 0);
-    "PlatformMetadatas.talos.dev" ["platformmetadata"] "runtime" No (1, 0);
-    "RouteStatuses.net.talos.dev" ["route", "routes"] "network" No (1, 0);
-    "SecurityStates.talos.dev" ["securitystate"] "runtime" No (1, 0);
-    "Services.v1alpha1.talos.dev" ["svc", "service", "services"] "runtime" No (1, 0);
-    "StaticPodStatuses.kubernetes.talos.dev" ["staticpodstatus"] "k8s" No (1, 0);
-    "SystemDisks.block.talos.dev" ["systemdisk"] "runtime" No (1, 0);
-    "SystemInformations.hardware.talos.dev" ["systeminformation"] "hardware" No (1, 0);
-    "TimeStatuses.v1alpha1.talos.dev" ["timestatus"] "runtime" No (1, 0);
-    "UniqueMachineTokens.runtime.talos.dev" ["uniquemachinetoken"] "runtime" No (1, 0);
-    "Versions.runtime.talos.dev" ["version"] "runtime" No (1, 0);
-    "VolumeStatuses.block.talos.dev" ["volumestatus"] "runtime" No (1, 0);
-};

@@ -9,9 +9,7 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::Request,
     http::HeaderMap,
-    middleware::Next,
     response::Response,
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -122,42 +120,97 @@ fn dial(machine: &Machine, name: &str) -> Result<(), Status> {
     Err(Status::unavailable(words))
 }
 
-/// Runs the call here for the targets that are this node, and puts names on the answers.
-pub async fn run_many(targets: Vec<Target>, path: &str, request: Request, next: Next) -> Response {
-    let streamed = ["/Events", "/Dmesg", "/Logs", "/Read", "/List", "/DiskUsage", "/Kubeconfig", "/Copy"]
-        .iter()
-        .any(|suffix| path.ends_with(suffix));
-    let mut failures = Vec::new();
-    let mut here = None;
-    for Target { name, trouble } in targets {
-        match trouble {
-            None => here = Some(name),
-            Some(status) => failures.push((name, status)),
+/// How the answers of a call to many are put together.
+pub struct Answers {
+    /// This node's name in the call, when it is among the targets.
+    here: Option<String>,
+    /// What is said for the targets that cannot be asked.
+    head: Vec<Bytes>,
+    streamed: bool,
+}
+
+/// Calls that answer with a stream.
+const STREAMED: [&str; 12] = [
+    "/Copy",
+    "/DiskUsage",
+    "/Dmesg",
+    "/EtcdSnapshot",
+    "/Events",
+    "/HealthCheck",
+    "/ImageList",
+    "/Kubeconfig",
+    "/List",
+    "/Logs",
+    "/PacketCapture",
+    "/Read",
+];
+
+impl Answers {
+    /// The answers of these targets.
+    pub fn of(targets: Vec<Target>, path: &str) -> Self {
+        let streamed = STREAMED.iter().any(|suffix| path.ends_with(suffix));
+        let mut answers = Self { here: None, head: Vec::new(), streamed };
+        for Target { name, trouble } in targets {
+            match trouble {
+                None => answers.here = Some(name),
+                Some(status) => answers.head.push(failure(&name, &status, streamed)),
+            }
         }
+        answers
     }
-    let head: Vec<Bytes> = failures.iter().map(|(name, status)| failure(name, status, streamed)).collect();
-    let Some(name) = here else {
-        // The call as a whole is fine; each message says what is wrong with its node.
-        let bytes = head.concat();
-        let message = if streamed { bytes.into() } else { frame(&bytes) };
-        let mut trailers = HeaderMap::new();
-        trailers.insert("grpc-status", 0.into());
-        let frames = [Frame::data(message), Frame::trailers(trailers)].into();
-        let mut response = Response::new(Body::new(Fixed(frames)));
+
+    /// Whether this node is asked.
+    pub fn wanted_here(&self) -> bool {
+        self.here.is_some()
+    }
+
+    /// The answer of this node, with its name on it. The call as a whole is fine, whatever the node said: each message
+    /// says what is wrong with its node (Talos internal/app/apid/pkg/backend/apid.go BuildError).
+    pub fn with(mut self, response: Response) -> Response {
+        let name = self.here.take().unwrap_or_default();
+        let (mut parts, body) = response.into_parts();
+        if let Some(status) = Status::from_header_map(&parts.headers) {
+            for header in ["grpc-status", "grpc-message", "grpc-status-details-bin"] {
+                parts.headers.remove(header);
+            }
+            if status.code() != tonic::Code::Ok {
+                self.head.push(failure(&name, &status, self.streamed));
+            }
+            return Response::from_parts(parts, self.body());
+        }
+        let Self { head, streamed, .. } = self;
+        let named = Named { inner: body, name, streamed, head, buffer: BytesMut::new(), end: None };
+        Response::from_parts(parts, Body::new(named))
+    }
+
+    /// The answer when this node is not asked.
+    pub fn without(self) -> Response {
+        let mut response = Response::new(self.body());
         let grpc = axum::http::HeaderValue::from_static("application/grpc");
         response.headers_mut().insert(axum::http::header::CONTENT_TYPE, grpc);
-        return response;
-    };
-    let response = next.run(request).await;
-    let (parts, body) = response.into_parts();
-    Response::from_parts(parts, Body::new(Named { inner: body, name, streamed, head, buffer: BytesMut::new() }))
+        response
+    }
+
+    /// Nothing but failures.
+    fn body(self) -> Body {
+        let bytes = self.head.concat();
+        let message = if self.streamed { bytes.into() } else { frame(&bytes) };
+        Body::new(Fixed([Frame::data(message), Frame::trailers(fine())].into()))
+    }
+}
+
+/// The trailers of a call that went well.
+pub fn fine() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", 0.into());
+    trailers
 }
 
 /// The message of a target that could not be asked: nothing but metadata.
 fn failure(name: &str, status: &Status, streamed: bool) -> Bytes {
     let metadata = Metadata {
         hostname: name.to_owned(),
-        error: format!("rpc error: code = {:?} desc = {}", status.code(), status.message()),
+        error: format!("rpc error: code = {} desc = {}", go_code(status.code()), status.message()),
         status: Some(google::rpc::Status {
             code: status.code() as i32,
             message: status.message().to_owned(),
@@ -166,6 +219,15 @@ fn failure(name: &str, status: &Status, streamed: bool) -> Bytes {
     };
     let element = field_one(&metadata.encode_to_vec());
     if streamed { frame(&element) } else { field_one(&element).into() }
+}
+
+/// A code as grpc-go spells it.
+fn go_code(code: tonic::Code) -> String {
+    match code {
+        tonic::Code::Ok => "OK".to_owned(),
+        tonic::Code::Cancelled => "Canceled".to_owned(),
+        other => format!("{other:?}"),
+    }
 }
 
 /// A body that is already there.
@@ -190,6 +252,7 @@ struct Named {
     streamed: bool,
     head: Vec<Bytes>,
     buffer: BytesMut,
+    end: Option<HeaderMap>,
 }
 
 impl Named {
@@ -238,9 +301,12 @@ impl HttpBody for Named {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if let Some(trailers) = self.end.take() {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+        }
         loop {
             match Pin::new(&mut self.inner).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Poll::Ready(Some(Ok(part))) => match part.into_data() {
                     Ok(data) => {
                         self.buffer.extend_from_slice(&data);
                         let ready = self.drain();
@@ -248,7 +314,17 @@ impl HttpBody for Named {
                             return Poll::Ready(Some(Ok(Frame::data(ready))));
                         }
                     }
-                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                    Err(trailers) => {
+                        let status = trailers.trailers_ref().and_then(Status::from_header_map);
+                        let Some(status) = status.filter(|status| status.code() != tonic::Code::Ok) else {
+                            return Poll::Ready(Some(Ok(trailers)));
+                        };
+                        self.end = Some(fine());
+                        let mut last: Vec<u8> = self.head.drain(..).flat_map(|bytes| bytes.to_vec()).collect();
+                        last.extend(failure(&self.name, &status, self.streamed));
+                        let last = if self.streamed { last.into() } else { frame(&last) };
+                        return Poll::Ready(Some(Ok(Frame::data(last))));
+                    }
                 },
                 other => return other,
             }

@@ -21,6 +21,8 @@ pub enum Value {
     Bool(bool),
     /// A number.
     Int(u64),
+    /// A number with a fraction (`double`).
+    Float(f64),
     /// A message.
     Message(Vec<Field>),
     /// A repeated field.
@@ -86,6 +88,10 @@ fn put(out: &mut Vec<u8>, number: u32, value: &Value, keep: bool) {
         Value::Enum(code, _) if keep || *code != 0 => put_varint(out, number, *code as u64),
         Value::Bool(set) if keep || *set => put_varint(out, number, u64::from(*set)),
         Value::Int(count) if keep || *count != 0 => put_varint(out, number, *count),
+        Value::Float(value) if keep || *value != 0.0 => {
+            encode_key(number, WireType::SixtyFourBit, out);
+            out.extend(value.to_le_bytes());
+        }
         Value::Message(fields) => put_message(out, number, |inner| put_fields(inner, fields)),
         Value::List(values) => values.iter().for_each(|value| put(out, number, value, true)),
         Value::Map(pairs) => pairs.iter().for_each(|(key, value)| {
@@ -138,6 +144,7 @@ fn yaml_value(value: &Value) -> Emit {
         Value::Enum(_, word) => Emit::Text((*word).to_owned()),
         Value::Bool(set) => Emit::Bare(set.to_string()),
         Value::Int(count) => Emit::Bare(count.to_string()),
+        Value::Float(value) => Emit::Bare(value.to_string()),
         Value::Message(fields) => Emit::Map(yaml_fields(fields)),
         Value::List(values) => Emit::List(values.iter().map(yaml_value).collect()),
         Value::Map(pairs) => {

@@ -1,7 +1,7 @@
 //! What a pretend node remembers: on its disk, and in memory since it booted.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     net::IpAddr,
     sync::Arc,
 };
@@ -72,6 +72,8 @@ pub struct Disk {
     pub etcd: bool,
     /// Images in containerd on EPHEMERAL, as (store, reference).
     pub images: HashSet<(i32, i32, String)>,
+    /// The META partition.
+    pub meta: BTreeMap<u8, Vec<u8>>,
     /// An upgrade that runs at the next boot.
     pub staged_upgrade: Option<String>,
     /// A random id on STATE (`cluster.Identity`).
