@@ -118,7 +118,7 @@ mod tests {
             split(range, needed).into_iter().map(word).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(shown(10..20, &[]), "10-20?");
-        assert_eq!(shown(10..20, &[0..30]), "10-20");
+        assert_eq!(shown(10..20, std::slice::from_ref(&(0..30))), "10-20");
         assert_eq!(shown(10..20, &[0..5, 5..12, 14..15, 18..40, 50..60]), "10-12 12-14? 14-15 15-18? 18-20");
         assert_eq!(shown(10..20, &[0..10, 20..30]), "10-20?");
     }
