@@ -25,7 +25,7 @@ mod prepared;
 mod preparing;
 mod shelf;
 
-pub use ground::user;
+pub use ground::{linked_by_another, user};
 pub use prepared::{PreparedImage, ReadError};
 
 use preparing::{Failure, Preparation};

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::client::cache::user;
+use crate::client::cache::linked_by_another;
 
 /// A file larger than this is set aside before a new run writes to it.
 const LARGEST: u64 = 4 << 20;
@@ -191,7 +191,7 @@ fn open(place: &Path) -> std::io::Result<File> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     // Below the temporary directory another user may have put one there, to have his file written to.
-    if fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink() && ![0, user()].contains(&found.uid())) {
+    if let Ok(Some(_)) = linked_by_another(place) {
         return Err(std::io::Error::other("it is a symbolic link that another user has made"));
     }
     if fs::metadata(place).is_ok_and(|found| found.len() > LARGEST) {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_link_of_another_user_is_not_followed() {
-        if user() != 0 {
+        if crate::client::cache::user() != 0 {
             return;
         }
         let folder = tempfile::tempdir().expect("a folder");

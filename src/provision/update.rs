@@ -155,19 +155,7 @@ fn configuration(job: &Job) -> Configuration {
 
 /// Waits until the machine of the state answers at its new address, to the credentials of the cluster.
 async fn verified(job: &Job) -> Result<Facts, Cause> {
-    until(&job.limits.within(ANSWER), "the node to answer at its new address", || async {
-        match joined(job).await {
-            Look::Ready(()) => match recognised(job).await {
-                Ok(facts) => Look::Ready(facts),
-                Err(Cause::Talos(error)) if error.is_transient() => Look::Pending(chain(&error)),
-                Err(cause) => Look::Failed(cause),
-            },
-            Look::Pending(status) => Look::Pending(status),
-            Look::Failed(cause) => Look::Failed(cause),
-        }
-    })
-    .await
-    .map_err(Cause::ended)
+    answered(job, "the node to answer at its new address", || recognised(job)).await
 }
 
 async fn recognised(job: &Job) -> Result<Facts, Cause> {
@@ -189,10 +177,18 @@ impl Needed {
 }
 
 async fn needed(job: &Job) -> Result<Needed, Cause> {
-    until(&job.limits.within(ANSWER), "the node to answer", || async {
+    answered(job, "the node to answer", || look(job)).await
+}
+
+/// Waits until a node of the cluster answers, and to all that `ask` asks of it.
+async fn answered<T, F>(job: &Job, awaited: &str, ask: impl Fn() -> F) -> Result<T, Cause>
+where
+    F: Future<Output = Result<T, Cause>>,
+{
+    until(&job.limits.within(ANSWER), awaited, || async {
         match joined(job).await {
-            Look::Ready(()) => match look(job).await {
-                Ok(needed) => Look::Ready(needed),
+            Look::Ready(()) => match ask().await {
+                Ok(answer) => Look::Ready(answer),
                 Err(Cause::Talos(error)) if error.is_transient() => Look::Pending(chain(&error)),
                 Err(cause) => Look::Failed(cause),
             },

@@ -8,19 +8,27 @@ use std::path::Path;
 /// Why a directory is not to be trusted with what is flashed, or `None`. Root may do anything anyway.
 pub(super) fn distrust(path: &Path) -> io::Result<Option<String>> {
     let us = user();
-    let stranger = |uid: u32| uid != us && uid != 0;
-    let link = fs::symlink_metadata(path)?;
-    if link.is_symlink() && stranger(link.uid()) {
-        return Ok(Some(format!("it is a symbolic link that user {} has made, and we are user {us}", link.uid())));
+    if let Some(owner) = linked_by_another(path)? {
+        return Ok(Some(format!("it is a symbolic link that user {owner} has made, and we are user {us}")));
     }
     let found = fs::metadata(path)?;
-    if stranger(found.uid()) {
+    if is_stranger(found.uid()) {
         return Ok(Some(format!("it belongs to user {}, and we are user {us}", found.uid())));
     }
     // A group of its owner's number is his alone, by the convention of systems whose umask lets a group write; of another it cannot
     // be told who is in it.
     let others = found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != found.uid());
     Ok(others.then(|| format!("other users may write to it (mode {:o})", found.mode() & 0o7777)))
+}
+
+/// Number of the user who made the symbolic link at a path, where that is somebody else.
+pub fn linked_by_another(path: &Path) -> io::Result<Option<u32>> {
+    let link = fs::symlink_metadata(path)?;
+    Ok((link.is_symlink() && is_stranger(link.uid())).then(|| link.uid()))
+}
+
+fn is_stranger(uid: u32) -> bool {
+    uid != user() && uid != 0
 }
 
 /// Number of the user that this program runs as.

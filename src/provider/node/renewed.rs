@@ -1,6 +1,6 @@
 //! Write-only values that are made anew at each run, such as an auth key of an ephemeral resource. Terraform opens ephemeral
 //! resources once for the plan and again for the apply, so a promise about such a value would always be broken: with
-//! `config_wo_version` they are not compared, and what was applied last is remembered instead (DESIGN.md D39).
+//! `config_wo_version` they are not compared, and what was applied last is remembered instead (DESIGN.md D40).
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

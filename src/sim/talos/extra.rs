@@ -247,9 +247,9 @@ fn meta(machine: &Machine, write: bool, request: MetaRequest) -> Result<Vec<Fiel
 }
 
 fn logs(machine: &Machine) -> Vec<Field> {
-    let mut ids = machine.boot(|boot| boot.services.iter().map(|service| service.id).collect()).unwrap_or_default();
-    let list: &mut Vec<_> = &mut ids;
-    list.sort_unstable();
+    let ids = machine.boot(|boot| boot.services.iter().map(|service| service.id).collect::<Vec<_>>());
+    let mut ids = ids.unwrap_or_default();
+    ids.sort_unstable();
     vec![(2, "ids", Value::List(ids.into_iter().map(text).collect()))]
 }
 

@@ -177,13 +177,6 @@ async fn a_private_key_that_cannot_be_used_is_said_before_anything_else() {
 
 #[tokio::test]
 async fn what_does_not_answer_is_told_apart() {
-    let target = |host: &str, port: u16| Target {
-        host: host.into(),
-        port,
-        user: "root".into(),
-        auth: Auth::AgentAt("/nowhere".into()),
-        host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
-    };
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = free.local_addr().unwrap().port();
     let silent = Session::connect(&target("127.0.0.1", port), Duration::from_millis(300)).await.err().unwrap();
@@ -204,14 +197,7 @@ async fn a_web_server_is_no_ssh_server() {
             let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         }
     });
-    let target = Target {
-        host: "127.0.0.1".into(),
-        port,
-        user: "root".into(),
-        auth: Auth::AgentAt("/nowhere".into()),
-        host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
-    };
-    let error = Session::connect(&target, SOON).await.err().unwrap();
+    let error = Session::connect(&target("127.0.0.1", port), SOON).await.err().unwrap();
     assert!(matches!(&error, SessionError::NotSsh { said, .. } if said.starts_with("HTTP/1.1 400")), "{error:?}");
     assert!(!error.is_transient());
 }
@@ -226,14 +212,7 @@ async fn a_server_that_hangs_up_before_it_speaks_may_be_asked_again() {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, said.as_bytes()).await;
         });
-        let target = Target {
-            host: "127.0.0.1".into(),
-            port,
-            user: "root".into(),
-            auth: Auth::AgentAt("/nowhere".into()),
-            host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
-        };
-        let error = Session::connect(&target, SOON).await.err().unwrap();
+        let error = Session::connect(&target("127.0.0.1", port), SOON).await.err().unwrap();
         assert!(error.is_transient(), "{said:?}: {error:?}");
         assert_eq!(matches!(error, SessionError::Busy { .. }), expected, "{said:?}: {error:?}");
     }
@@ -318,4 +297,15 @@ async fn a_script_that_does_not_end_is_given_up() {
     let session = sshd.session().await;
     let error = session.run_with(Rights::User, "sleep 1000", Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(error, SessionError::Timeout { .. }), "{error:?}");
+}
+
+/// A server that is not expected to get as far as a login.
+fn target(host: &str, port: u16) -> Target {
+    Target {
+        host: host.into(),
+        port,
+        user: "root".into(),
+        auth: Auth::AgentAt("/nowhere".into()),
+        host_key: HostKeyPolicy::AcceptNew(Accepted::default()),
+    }
 }

@@ -120,16 +120,8 @@ impl<'a> Remote<'a> {
 
     async fn reconnect(&mut self, mut error: SessionError) -> Result<(), Cause> {
         let deadline = Instant::now() + self.start.patience;
-        while error.is_transient() && Instant::now() < deadline {
-            tracing::warn!(%error, "the connection to the rescue host broke; connecting again");
-            tokio::time::sleep(PAUSE).await;
-            let fresh = match self.session.reconnect(CONNECT).await {
-                Ok(session) => session,
-                Err(next) => {
-                    error = next;
-                    continue;
-                }
-            };
+        loop {
+            let fresh = again(self.session, error, deadline, CONNECT).await?;
             match begin(&fresh, &self.start).await {
                 Ok((wire, _)) => {
                     self.wire = wire;
@@ -140,8 +132,28 @@ impl<'a> Remote<'a> {
                 Err(other) => return Err(other),
             }
         }
-        Err(Cause::Session(error))
     }
+}
+
+/// Gets a broken connection back by `deadline`, with `limit` for one attempt.
+///
+/// # Errors
+/// The reason of the last attempt; at once, when that does not heal.
+pub(super) async fn again(
+    session: &Session,
+    mut error: SessionError,
+    deadline: Instant,
+    limit: Duration,
+) -> Result<Session, SessionError> {
+    while error.is_transient() && Instant::now() < deadline {
+        tracing::warn!(%error, "the connection broke; connecting again");
+        tokio::time::sleep(PAUSE).await;
+        match session.reconnect(limit).await {
+            Ok(fresh) => return Ok(fresh),
+            Err(next) => error = next,
+        }
+    }
+    Err(error)
 }
 
 /// Starts the script, and checks that it sees the right disk: after a reconnect the host may have rebooted. Gives what it said.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::super::disk::Writing;
-use super::super::remote::{Remote, Start};
+use super::super::remote::{Remote, Start, again};
 use super::super::source::{Decoding, ImageSource};
 use super::super::wire::{Command, Job, cut};
 use super::super::{Cause, Phase, Run, SCRIPT, SECTOR, read_head, zero};
@@ -129,15 +129,12 @@ impl<'a> Place<'a> {
     async fn errand(&mut self, errand: Errand<'_>) -> Result<(), Cause> {
         let deadline = Instant::now() + self.run.options.patience;
         loop {
-            let error = match self.attempt(errand).await {
-                Err(Cause::Session(error)) => error,
+            match self.attempt(errand).await {
+                Err(Cause::Session(error)) => {
+                    self.replacement = Some(again(self.run.session, error, deadline, CONNECT).await?);
+                }
                 done => return done,
-            };
-            if !error.is_transient() {
-                return Err(Cause::Session(error));
             }
-            tracing::warn!(%error, "the connection broke; connecting again");
-            self.reconnect(error, deadline).await?;
         }
     }
 
@@ -170,20 +167,6 @@ impl<'a> Place<'a> {
                 }
             }
         }
-    }
-
-    async fn reconnect(&mut self, mut error: SessionError, deadline: Instant) -> Result<(), Cause> {
-        while error.is_transient() && Instant::now() < deadline {
-            tokio::time::sleep(PAUSE).await;
-            match self.run.session.reconnect(CONNECT).await {
-                Ok(fresh) => {
-                    self.replacement = Some(fresh);
-                    return Ok(());
-                }
-                Err(next) => error = next,
-            }
-        }
-        Err(Cause::Session(error))
     }
 
     fn still_ours(&self) -> String {
@@ -255,9 +238,6 @@ const TOOLS: u64 = 48 << 20;
 const CLEAR_DEADLINE: Duration = Duration::from_secs(8);
 
 const SCRIPT_DEADLINE: Duration = Duration::from_secs(120);
-
-/// Between two attempts to get a connection back.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// For one attempt.
 pub(super) const CONNECT: Duration = Duration::from_secs(10);
