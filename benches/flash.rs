@@ -24,7 +24,7 @@ use std::{
 
 use talosoci::client::cache::{ImageCache, Wanted};
 use talosoci::client::factory::Factory;
-use talosoci::client::rescue::flash::{FlashOptions, ImageSource, flash};
+use talosoci::client::rescue::flash::{FlashOptions, flash};
 use talosoci::client::rescue::probe::{Requirements, probe, refuse};
 use talosoci::client::rescue::session::{Auth, HostKeyPolicy, Session, Target};
 use talosoci::disk_image::ZeroMode;
@@ -141,8 +141,7 @@ async fn ours(arguments: &[String]) -> Result<()> {
     let image = ImageCache::at(folder.path()).prepare(wanted, &|_| ()).await?;
     let zero = way.rsplit(' ').next().unwrap_or_default().parse::<ZeroMode>()?;
     let options = FlashOptions { zero, ..FlashOptions::default() };
-    let done =
-        flash(&session, &facts, ImageSource::prepared(image), &options, &|_| (), &CancellationToken::new()).await?;
+    let done = flash(&session, &facts, &image, &options, &|_| (), &CancellationToken::new()).await?;
     let seconds = start.elapsed().as_secs_f64();
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak memory")?;

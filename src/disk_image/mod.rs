@@ -45,7 +45,7 @@ pub use extents::{Event, Extent, GRANULE, HEAD};
 pub use fat::{FatError, FatMap, FatScan};
 pub use gpt::{Gpt, GptError, Guid, Partition};
 pub use layout::{EfiPartition, Layout};
-pub use prepared::{PreparedError, PreparedMap, PreparedTrailer, Reassembly, Stretch};
+pub use prepared::{PreparedError, PreparedMap, PreparedTrailer, Reassembly, Run, Slot};
 pub use qcow2::{Qcow2, Qcow2Error};
 pub use sniff::{Format, SniffError};
 pub use xz::{BlockError, Blocks, XzError};

@@ -42,24 +42,18 @@ pub struct Reassembly {
     next: usize,
 }
 
-/// One step of an image in ascending order, as [`super::Event`], but with the place of its data in a prepared image.
+/// An extent, and where its data is in a prepared image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stretch {
-    /// Data.
-    Data {
-        /// Where it is in the prepared image, in bytes.
-        position: u64,
-        /// Where it belongs.
-        extent: Extent,
-    },
-    /// Nothing but zeros.
-    Zero {
-        /// Where on the disk, in bytes.
-        offset: u64,
-        /// In bytes.
-        len: u64,
-    },
+pub struct Slot {
+    /// Where its data begins in the file, in bytes.
+    pub position: u64,
+    /// What it is, and where it belongs.
+    pub extent: Extent,
 }
+
+/// Slots that follow each other on the disk without a gap; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run(Vec<Slot>);
 
 impl Image {
     /// What follows the data in a prepared image.
@@ -81,26 +75,45 @@ impl Image {
         bytes
     }
 
-    /// The steps of the image; as events, none crosses the end of the head.
-    pub fn stretches(&self) -> Vec<Stretch> {
-        let mut stretches = Vec::with_capacity(2 * self.extents.len() + 2);
-        let (mut at, mut position) = (0, 0);
-        for extent in &self.extents {
-            push_zeros(&mut stretches, at..extent.offset);
-            stretches.push(Stretch::Data { position, extent: *extent });
-            at = extent.offset + extent.len;
-            position += extent.len;
+    /// Where its data is in the prepared image, in ascending order.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        slots(&self.extents)
+    }
+
+    /// The data from `start` on, in runs that end at multiples of `largest` bytes at the latest.
+    pub fn runs(&self, start: u64, largest: u64) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for slot in self.slots().filter(|slot| slot.extent.offset >= start) {
+            let Extent { offset, .. } = slot.extent;
+            match runs.last_mut() {
+                Some(run) if run.range().end == offset && !offset.is_multiple_of(largest) => run.0.push(slot),
+                _ => runs.push(Run(vec![slot])),
+            }
         }
-        push_zeros(&mut stretches, at..self.raw_size);
-        stretches
+        runs
     }
 }
 
-fn push_zeros(stretches: &mut Vec<Stretch>, range: Range<u64>) {
-    for part in [range.start..range.end.min(HEAD), range.start.max(HEAD)..range.end] {
-        if part.start < part.end {
-            stretches.push(Stretch::Zero { offset: part.start, len: part.end - part.start });
+fn slots(extents: &[Extent]) -> impl Iterator<Item = Slot> + '_ {
+    extents.iter().scan(0, |end, extent| {
+        let position = *end;
+        *end += extent.len;
+        Some(Slot { position, extent: *extent })
+    })
+}
+
+impl Run {
+    /// Where on the disk, in bytes.
+    pub fn range(&self) -> Range<u64> {
+        match (self.0.first(), self.0.last()) {
+            (Some(first), Some(last)) => first.extent.offset..last.extent.offset + last.extent.len,
+            _ => 0..0,
         }
+    }
+
+    /// What it is made of.
+    pub fn slots(&self) -> &[Slot] {
+        &self.0
     }
 }
 
@@ -161,12 +174,8 @@ impl PreparedMap {
     }
 
     /// Where the data of each extent is in the file, in the order in which [`Reassembly::data`] wants it.
-    pub fn slots(&self) -> Vec<Range<u64>> {
-        let ends = self.extents.iter().scan(0, |end, extent| {
-            *end += extent.len;
-            Some(*end - extent.len..*end)
-        });
-        ends.collect()
+    pub fn slots(&self) -> Vec<Slot> {
+        slots(&self.extents).collect()
     }
 
     /// Begins to put the image together again.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::cache::PreparedImage;
-use crate::client::rescue::flash::{self, FlashOptions, ImageSource, Levers, Overwrite, Progress, Pull, Sight, System};
+use crate::client::rescue::flash::{self, FlashOptions, Levers, Overwrite, Progress, Pull, Sight, System};
 use crate::client::rescue::probe::{Disk, Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
 use crate::client::rescue::session::Session;
 use crate::disk_image::{HEAD, ZeroMode};
@@ -79,10 +79,9 @@ async fn in_place(
     };
     let (facts, ground, options) = bounded(&job.limits, look).await.map_err(Cause::ended)?;
     let system = System { facts: &facts, ground: &ground, needs, levers: &levers };
-    let source = ImageSource::prepared(image.clone());
     let tell = tell(job);
     let left = orderly(&job.limits, TIDY, async |cancel| {
-        flash::overwrite(session, system, source, &options, &tell, &cancel).await.map_err(flash_error)
+        flash::overwrite(session, system, image, &options, &tell, &cancel).await.map_err(flash_error)
     })
     .await
     .map_err(Cause::ended)?;
@@ -131,10 +130,9 @@ async fn out_of_sight(
 }
 
 async fn write(job: &Job, flash: &SshFlash, session: &Session, facts: &Facts, image: &PreparedImage) -> Step {
-    let source = ImageSource::prepared(image.clone());
     let options = options(job, flash, image).await;
     let done =
-        flash::flash(session, facts, source, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
+        flash::flash(session, facts, image, &options, &tell(job), &job.limits.stop).await.map_err(flash_error)?;
     let disk = named(facts);
     if done.written_bytes + done.zeroed_bytes == 0 {
         // An earlier run ended after its flash.

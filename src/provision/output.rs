@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::cache::{CacheError, CachedImage, PreparedImage, Wanted};
 use crate::client::file::{self, Content, FileError};
-use crate::disk_image::{Archive, Event, Stretch};
+use crate::disk_image::Archive;
 use crate::provision::Places;
 use crate::provision::image::Told;
 use crate::provision::journal::{self, Journal};
@@ -145,17 +145,12 @@ fn data<'a>(
 ) -> impl Iterator<Item = io::Result<Bytes>> + 'a {
     let total = image.image().data_size();
     let mut done = 0;
-    let stretches = image.image().stretches().into_iter().filter(|stretch| matches!(stretch, Stretch::Data { .. }));
-    stretches.map(move |stretch| {
+    image.image().slots().map(move |slot| {
         go_on(stop)?;
-        match image.event(stretch).map_err(io::Error::other)? {
-            Event::Data { bytes, .. } => {
-                done += bytes.len() as u64;
-                told.progress("writing", done, Some(total));
-                Ok(bytes)
-            }
-            Event::Zero { .. } => Ok(Bytes::new()),
-        }
+        let bytes = image.read(slot).map_err(io::Error::other)?;
+        done += bytes.len() as u64;
+        told.progress("writing", done, Some(total));
+        Ok(bytes)
     })
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use talosoci::client::cache::{CacheError, Fetching, ImageCache, PreparedImage, Wanted};
 use talosoci::client::factory::{Factory, FactoryError};
-use talosoci::disk_image::{Digest, Event};
+use talosoci::disk_image::Digest;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -102,10 +102,9 @@ async fn serve(listener: TcpListener, content: Bytes, asked: Arc<AtomicUsize>) {
 /// What would be on a disk.
 fn rebuilt(prepared: &PreparedImage) -> Vec<u8> {
     let mut disk = vec![0; prepared.image().raw_size as usize];
-    for stretch in prepared.image().stretches() {
-        if let Event::Data { offset, bytes, .. } = prepared.event(stretch).unwrap() {
-            disk[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
-        }
+    for slot in prepared.image().slots() {
+        let bytes = prepared.read(slot).unwrap();
+        disk[slot.extent.offset as usize..][..bytes.len()].copy_from_slice(&bytes);
     }
     disk
 }
@@ -180,11 +179,10 @@ async fn a_prepared_image_that_is_wrong_is_made_anew_without_a_download() {
 async fn a_file_that_is_damaged_while_it_is_used_is_not_believed() {
     let store = Store::with(image::xz(&image::raw(5))).await;
     let prepared = store.prepare().await.unwrap();
-    let stretches = prepared.image().stretches();
     let mut bytes = fs::read(prepared.path()).unwrap();
     bytes[70_000] ^= 1;
     fs::write(prepared.path(), bytes).unwrap();
-    let errors: Vec<_> = stretches.iter().filter_map(|stretch| prepared.event(*stretch).err()).collect();
+    let errors: Vec<_> = prepared.image().slots().filter_map(|slot| prepared.read(slot).err()).collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].to_string().contains(".prepared"), "{errors:?}");
 }

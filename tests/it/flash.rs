@@ -17,9 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, ImageSource, Phase, Progress, flash};
+use talosoci::client::cache::PreparedImage;
+use talosoci::client::rescue::flash::{Cause, FlashError, FlashOptions, Flashed, Phase, Progress, flash};
 use talosoci::client::rescue::probe::{Requirements, probe, refuse};
 use talosoci::client::rescue::session::{Session, SessionError};
 use talosoci::disk_image::Digest;
@@ -27,6 +26,7 @@ use talosoci::talos::image::Architecture;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Store;
 use image::{META, MIB, RAW_SIZE};
 use sshd::{Shell, Sshd, output, skip};
 
@@ -46,7 +46,7 @@ async fn a_flashed_disk_holds_the_image_byte_for_byte() {
                 phases.push(progress.phase);
             }
         };
-        let flashed = bench.flash_with(source(&xz), &FlashOptions::default(), &seen).await.unwrap();
+        let flashed = bench.flash_with(&source(&xz).await, &FlashOptions::default(), &seen).await.unwrap();
         assert_eq!(flashed.raw_bytes as usize, RAW_SIZE);
         assert_eq!(flashed.compressed_sha256, Digest::of(&xz));
         assert!(flashed.written_bytes < 12 * MIB as u64, "{flashed:?}");
@@ -63,16 +63,16 @@ async fn a_flashed_disk_holds_the_image_byte_for_byte() {
 async fn an_uncompressed_image_will_do_as_well() {
     let Some(bench) = Bench::new(Shell::Dash, &[]).await else { return };
     let raw = image::raw(3);
-    bench.flash(source(&raw)).await.unwrap();
+    bench.flash(&source(&raw).await).await.unwrap();
     assert!(bench.disk(0, RAW_SIZE) == raw);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_leaves_a_disk_that_does_not_boot() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
-    let xz = image::xz(&image::raw(4));
+    let image = source(&image::xz(&image::raw(4))).await;
     let started = Instant::now();
-    let error = bench.flash_killed(&xz, Phase::Write, Duration::ZERO).await.unwrap_err();
+    let error = bench.flash_killed(&image, Phase::Write, Duration::ZERO).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Session(_)), "{error:?}");
     assert_eq!(error.phase, Phase::Write);
     assert!(started.elapsed() < Duration::from_secs(15));
@@ -83,9 +83,10 @@ async fn a_killed_server_leaves_a_disk_that_does_not_boot() {
 async fn a_flash_goes_on_after_a_broken_connection() {
     let raw = image::raw(5);
     let xz = image::xz(&raw);
+    let image = source(&xz).await;
     for phase in [Phase::Wipe, Phase::Write, Phase::Zero, Phase::Verify, Phase::Finish] {
         let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
-        let flashed = bench.flash_killed(&xz, phase, Duration::from_secs(60)).await.unwrap();
+        let flashed = bench.flash_killed(&image, phase, Duration::from_secs(60)).await.unwrap();
         assert_eq!(flashed.compressed_sha256, Digest::of(&xz));
         assert!(bench.disk(0, META.end) == raw[..META.end], "{phase}");
     }
@@ -95,9 +96,9 @@ async fn a_flash_goes_on_after_a_broken_connection() {
 async fn the_next_flash_goes_on_where_a_broken_one_stopped() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
     let raw = image::raw(5);
-    let xz = image::xz(&raw);
-    bench.flash_killed(&xz, Phase::Zero, Duration::ZERO).await.unwrap_err();
-    let flashed = bench.flash(source(&xz)).await.unwrap();
+    let image = source(&image::xz(&raw)).await;
+    bench.flash_killed(&image, Phase::Zero, Duration::ZERO).await.unwrap_err();
+    let flashed = bench.flash(&image).await.unwrap();
     assert!(bench.disk(0, META.end) == raw[..META.end]);
     // All data was there, so only the head was missing.
     assert_eq!(flashed.written_bytes, MIB as u64);
@@ -108,9 +109,9 @@ async fn the_next_flash_goes_on_where_a_broken_one_stopped() {
 async fn a_disk_that_holds_the_image_is_only_read() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
     let raw = image::raw(6);
-    bench.flash(source(&raw)).await.unwrap();
+    bench.flash(&source(&raw).await).await.unwrap();
     let before = bench.disk(0, DISK_SIZE);
-    let flashed = bench.flash(source(&raw)).await.unwrap();
+    let flashed = bench.flash(&source(&raw).await).await.unwrap();
     assert_eq!((flashed.written_bytes, flashed.zeroed_bytes), (0, 0));
     assert!(flashed.verified_bytes > flashed.kept_bytes);
     assert!(bench.disk(0, DISK_SIZE) == before);
@@ -122,11 +123,11 @@ async fn a_flaw_in_a_flashed_disk_is_mended() {
     for at in [12 * MIB + 5, 18 * MIB] {
         let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
         let raw = image::raw(7);
-        bench.flash(source(&raw)).await.unwrap();
+        bench.flash(&source(&raw).await).await.unwrap();
         bench.flip(at);
         let wiped = Mutex::new(false);
         let seen = |progress: Progress| *wiped.lock().unwrap() |= progress.phase == Phase::Wipe;
-        bench.flash_with(source(&raw), &FlashOptions::default(), &seen).await.unwrap();
+        bench.flash_with(&source(&raw).await, &FlashOptions::default(), &seen).await.unwrap();
         assert!(bench.disk(0, META.end) == raw[..META.end]);
         assert!(*wiped.lock().unwrap(), "it must not boot meanwhile");
     }
@@ -136,9 +137,9 @@ async fn a_flaw_in_a_flashed_disk_is_mended() {
 async fn mending_a_disk_no_larger_than_the_image_leaves_its_backup_table() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(RAW_SIZE)).await else { return };
     let raw = image::raw(24);
-    bench.flash(source(&raw)).await.unwrap();
+    bench.flash(&source(&raw).await).await.unwrap();
     bench.flip(18 * MIB);
-    bench.flash(source(&raw)).await.unwrap();
+    bench.flash(&source(&raw).await).await.unwrap();
     assert!(bench.disk(0, META.end) == raw[..META.end]);
     let backup = RAW_SIZE - 33 * 512;
     assert!(bench.disk(backup, 33 * 512) == raw[backup..]);
@@ -152,20 +153,19 @@ async fn a_new_flash_ends_an_old_one_of_the_same_disk() {
             return skip("/run is root's");
         }
         let raw = image::raw(8);
-        let xz = image::xz(&raw);
-        let half = Bytes::copy_from_slice(&xz[..xz.len() / 2]);
-        let endless = ImageSource::new(None, stream::iter([Ok(half)]).chain(stream::pending()));
+        let image = source(&image::xz(&raw)).await;
         let (writing, mut seen) = watch::channel(false);
         let tell = |progress: Progress| {
-            writing.send_if_modified(|writing| {
-                progress.phase == Phase::Write && progress.done > 0 && !std::mem::replace(writing, true)
-            });
+            if progress.phase == Phase::Write && progress.done > 0 && !*writing.borrow() {
+                bench.stop_script();
+                writing.send_replace(true);
+            }
         };
         let options = FlashOptions::default();
-        let old = bench.flash_with(endless, &options, &tell);
+        let old = bench.flash_with(&image, &options, &tell);
         let new = async {
             seen.wait_for(|writing| *writing).await.unwrap();
-            bench.flash(source(&xz)).await
+            bench.flash(&image).await
         };
         let (old, new) = tokio::join!(old, new);
         new.unwrap();
@@ -175,43 +175,17 @@ async fn a_new_flash_ends_an_old_one_of_the_same_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_image_than_the_pinned_one_never_boots() {
-    let Some(bench) = Bench::new(Shell::Dash, &[]).await else { return };
-    let xz = image::xz(&image::raw(6));
-    let options = FlashOptions { sha256: Some(Digest::of(b"another")), ..FlashOptions::default() };
-    let error = bench.flash_with(source(&xz), &options, &|_| ()).await.unwrap_err();
-    assert!(matches!(error.cause, Cause::WrongDigest { found, .. } if found == Digest::of(&xz)), "{error:?}");
-    bench.assert_unbootable(&error);
-    let options = FlashOptions { sha256: Some(Digest::of(&xz)), ..FlashOptions::default() };
-    bench.flash_with(source(&xz), &options, &|_| ()).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_image_never_boots() {
-    let raw = image::raw(7);
-    let xz = image::xz(&raw);
-    let mut flipped = xz.clone();
-    let middle = flipped.len() / 2;
-    flipped[middle] ^= 1;
-    let short_raw = &raw[..RAW_SIZE - MIB];
-    let long_raw = [raw.clone(), vec![0; MIB]].concat();
-    for bytes in [&xz[..xz.len() - 100], &flipped, short_raw, &long_raw] {
-        let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
-        let error = bench.flash(source(bytes)).await.unwrap_err();
-        assert!(matches!(error.cause, Cause::Decode(_) | Cause::WrongSize { .. }), "{error:?}");
-        bench.assert_unbootable(&error);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_image_touches_nothing() {
+async fn what_is_no_image_of_a_disk_touches_nothing() {
     let raw = image::raw(8);
     let mut unpartitioned = raw.clone();
     unpartitioned[512] = 0;
+    let short = &raw[..RAW_SIZE - MIB];
+    let long = [raw.clone(), vec![0; MIB]].concat();
     let before = image::garbage(DISK_SIZE);
-    for bytes in [&b"<html>Sign in to the wifi</html>"[..], b"", &unpartitioned, &vec![0; RAW_SIZE]] {
+    for bytes in [&unpartitioned[..], &vec![0; RAW_SIZE], short, &long] {
         let Some(bench) = Bench::new(Shell::Dash, &before).await else { return };
-        let error = bench.flash(source(bytes)).await.unwrap_err();
+        let error = bench.flash(&source(&image::xz(bytes)).await).await.unwrap_err();
+        assert!(matches!(error.cause, Cause::Partitions(_) | Cause::WrongSize { .. }), "{error:?}");
         assert!(
             !error.disk_touched && error.hints().iter().any(|hint| hint.contains("nothing was written")),
             "{error:?}"
@@ -224,7 +198,7 @@ async fn what_is_no_image_touches_nothing() {
 async fn an_image_larger_than_the_disk_touches_nothing() {
     let before = image::garbage(20 * MIB);
     let Some(bench) = Bench::new(Shell::Dash, &before).await else { return };
-    let error = bench.flash(source(&image::xz(&image::raw(9)))).await.unwrap_err();
+    let error = bench.flash(&source(&image::xz(&image::raw(9))).await).await.unwrap_err();
     assert!(
         matches!(error.cause, Cause::TooLarge { needed, size } if (needed, size) == (RAW_SIZE as u64, 20 << 20)),
         "{error:?}"
@@ -239,7 +213,7 @@ async fn a_disk_that_ends_too_early_says_so() {
         "dd",
         "#!/bin/sh\nfor word; do case $word in seek=1[0-9]) echo \"dd: error writing 'disk': No space left on device\" >&2; exit 1;; esac; done\nexec /bin/dd \"$@\"\n",
     );
-    let error = bench.flash(source(&image::xz(&image::raw(10)))).await.unwrap_err();
+    let error = bench.flash(&source(&image::xz(&image::raw(10))).await).await.unwrap_err();
     assert!(matches!(&error.cause, Cause::Remote(said) if said.contains("No space left on device")), "{error:?}");
     assert!(error.hints()[0].contains("right disk"), "{:?}", error.hints());
     bench.assert_unbootable(&error);
@@ -256,7 +230,7 @@ async fn a_full_file_system_says_so() {
     output("mount", &["-t", "tmpfs", "-o", "size=6m", "tmpfs", small.to_str().unwrap()]);
     let bench = Bench { disk: small.join("disk"), ..bench };
     File::create(&bench.disk).unwrap().set_len(DISK_SIZE as u64).unwrap();
-    let error = bench.flash(source(&image::xz(&image::raw(11)))).await.unwrap_err();
+    let error = bench.flash(&source(&image::xz(&image::raw(11))).await).await.unwrap_err();
     output("umount", &["-l", small.to_str().unwrap()]);
     assert!(matches!(&error.cause, Cause::Remote(said) if said.contains("No space left on device")), "{error:?}");
 }
@@ -272,7 +246,8 @@ async fn a_byte_that_changed_on_the_disk_is_found() {
                 bench.flip(at);
             }
         };
-        let error = bench.flash_with(source(&image::xz(&raw)), &FlashOptions::default(), &flip).await.unwrap_err();
+        let error =
+            bench.flash_with(&source(&image::xz(&raw)).await, &FlashOptions::default(), &flip).await.unwrap_err();
         assert!(
             matches!(
                 error.cause,
@@ -288,34 +263,20 @@ async fn a_byte_that_changed_on_the_disk_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_flash_ends_at_once() {
     let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
-    let xz = image::xz(&image::raw(13));
-    // The image never goes on after its first half, and nothing else would ever end this flash.
-    let half = Bytes::copy_from_slice(&xz[..xz.len() / 2]);
-    let endless = ImageSource::new(None, stream::iter([Ok(half)]).chain(stream::pending()));
+    let image = source(&image::xz(&image::raw(13))).await;
     let session = bench.sshd.session().await;
     let facts = probe(&session, bench.disk.to_str().unwrap()).await.unwrap();
     let cancel = CancellationToken::new();
     let asked = Mutex::new(None);
     let on_first_write = |progress: Progress| {
-        if progress.phase == Phase::Write {
+        if progress.phase == Phase::Write && progress.done > 0 {
             asked.lock().unwrap().get_or_insert_with(Instant::now);
             cancel.cancel();
         }
     };
-    let error = flash(&session, &facts, endless, &FlashOptions::default(), &on_first_write, &cancel).await.unwrap_err();
+    let error = flash(&session, &facts, &image, &FlashOptions::default(), &on_first_write, &cancel).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Cancelled), "{error:?}");
     assert!(asked.lock().unwrap().unwrap().elapsed() < Duration::from_secs(1));
-    bench.assert_unbootable(&error);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_fails_is_named() {
-    let Some(bench) = Bench::new(Shell::Dash, &[]).await else { return };
-    let xz = image::xz(&image::raw(14));
-    let half = Bytes::copy_from_slice(&xz[..xz.len() / 2]);
-    let chunks = stream::iter([Ok(half), Err("the factory burned down".into())]);
-    let error = bench.flash(ImageSource::new(Some(xz.len() as u64), chunks)).await.unwrap_err();
-    assert!(matches!(&error.cause, Cause::Source(error) if error.to_string().contains("burned")), "{error:?}");
     bench.assert_unbootable(&error);
 }
 
@@ -331,8 +292,9 @@ async fn a_loop_device_is_flashed_as_a_disk() {
     refuse(&facts, &requirements).unwrap();
     let raw = image::raw(15);
     let cancel = CancellationToken::new();
-    let flashed =
-        flash(&session, &facts, source(&image::xz(&raw)), &FlashOptions::default(), &|_| (), &cancel).await.unwrap();
+    let flashed = flash(&session, &facts, &source(&image::xz(&raw)).await, &FlashOptions::default(), &|_| (), &cancel)
+        .await
+        .unwrap();
     assert!(flashed.verified_bytes > 0);
     assert!(bench.disk(0, META.end) == raw[..META.end]);
 }
@@ -355,13 +317,13 @@ impl Bench {
         Some(Self { sshd, disk })
     }
 
-    async fn flash(&self, image: ImageSource) -> Result<Flashed, FlashError> {
+    async fn flash(&self, image: &PreparedImage) -> Result<Flashed, FlashError> {
         self.flash_with(image, &FlashOptions::default(), &|_| ()).await
     }
 
     async fn flash_with(
         &self,
-        image: ImageSource,
+        image: &PreparedImage,
         options: &FlashOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Flashed, FlashError> {
@@ -372,7 +334,7 @@ impl Bench {
     async fn flash_on(
         &self,
         session: &Session,
-        image: ImageSource,
+        image: &PreparedImage,
         options: &FlashOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Flashed, FlashError> {
@@ -381,27 +343,30 @@ impl Bench {
         flash(session, &facts, image, options, progress, &CancellationToken::new()).await
     }
 
-    /// Kills the server in the given phase: while writing, once a part of the image is on the disk and before the rest of it
-    /// has come; in other phases, at their beginning.
-    async fn flash_killed(&self, bytes: &[u8], phase: Phase, patience: Duration) -> Result<Flashed, FlashError> {
-        let (killed, mut seen) = watch::channel(phase != Phase::Write);
-        let (first, rest) = bytes.split_at(bytes.len() / 2);
-        let (first, rest) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest));
-        let rest = async move {
-            seen.wait_for(|killed| *killed).await.unwrap();
-            Ok(rest)
-        };
-        let chunks = stream::iter([Ok(first)]).chain(stream::once(rest));
+    /// Kills the server in the given phase: while writing, once a part of the image is on the disk; in other phases, at their
+    /// beginning.
+    async fn flash_killed(
+        &self,
+        image: &PreparedImage,
+        phase: Phase,
+        patience: Duration,
+    ) -> Result<Flashed, FlashError> {
         let done = Mutex::new(false);
         let kill = |progress: Progress| {
             let now = progress.phase == phase && (progress.done > 0 || phase != Phase::Write);
             if now && !std::mem::replace(&mut *done.lock().unwrap(), true) {
                 self.sshd.kill();
-                killed.send_replace(true);
             }
         };
         let options = FlashOptions { patience, ..FlashOptions::default() };
-        self.flash_with(ImageSource::new(None, chunks), &options, &kill).await
+        self.flash_with(image, &options, &kill).await
+    }
+
+    /// Lets the script that works on the disk go no further.
+    fn stop_script(&self) {
+        let note = format!("/run/talosoci-flash-{}", self.disk.display().to_string().replace('/', "!"));
+        let group = std::fs::read_to_string(note).unwrap();
+        output("kill", &["-s", "STOP", "--", &format!("-{}", group.trim())]);
     }
 
     fn flip(&self, at: usize) {
@@ -423,11 +388,9 @@ impl Bench {
     }
 }
 
-fn source(bytes: &[u8]) -> ImageSource {
-    let bytes = Bytes::copy_from_slice(bytes);
-    let size = bytes.len() as u64;
-    let chunks: Vec<_> = bytes.chunks(100_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-    ImageSource::new(Some(size), stream::iter(chunks))
+/// An image as the cache hands it out; its file has no name any more.
+async fn source(bytes: &[u8]) -> PreparedImage {
+    Store::with(bytes.to_vec()).await.prepare().await.unwrap()
 }
 
 struct LoopDevice(String);

@@ -6,7 +6,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::disk_image::{Event, Image, PreparedError, PreparedMap, PreparedTrailer, Stretch};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use crate::disk_image::{Digest, Image, PreparedError, PreparedMap, PreparedTrailer, Run, Slot};
 
 /// A prepared image; clones share the open file, which stays readable when the cache drops its name.
 #[derive(Clone, Debug)]
@@ -62,8 +65,8 @@ impl PreparedImage {
         let slots = map.slots();
         let mut reassembly = map.reassemble();
         for slot in slots {
-            buffer.resize((slot.end - slot.start) as usize, 0);
-            file.read_exact_at(&mut buffer, slot.start).map_err(failed)?;
+            buffer.resize(slot.extent.len as usize, 0);
+            file.read_exact_at(&mut buffer, slot.position).map_err(failed)?;
             reassembly.data(&buffer).map_err(wrong)?;
         }
         let image = reassembly.finish().map_err(wrong)?;
@@ -85,19 +88,27 @@ impl PreparedImage {
         &self.path
     }
 
-    /// Reads one step of [`Image::stretches`], and compares its data with the digest. Blocks for a read of at most 1 MiB.
+    /// Reads the data of one extent, at most 1 MiB, and compares it with the digest. Blocks.
     ///
     /// # Errors
     /// When the file cannot be read, or was damaged since it was opened.
-    pub fn event(&self, stretch: Stretch) -> Result<Event, ReadError> {
-        let (position, extent) = match stretch {
-            Stretch::Zero { offset, len } => return Ok(Event::Zero { offset, len }),
-            Stretch::Data { position, extent } => (position, extent),
-        };
+    pub fn read(&self, Slot { position, extent }: Slot) -> Result<Bytes, ReadError> {
         let mut bytes = vec![0; extent.len as usize];
         let path = || self.path.clone();
         self.file.read_exact_at(&mut bytes, position).map_err(|source| ReadError::Io { path: path(), source })?;
         extent.check(&bytes).map_err(|source| ReadError::Content { path: path(), source })?;
-        Ok(Event::Data { offset: extent.offset, bytes: bytes.into(), sha256: extent.sha256 })
+        Ok(bytes.into())
+    }
+
+    /// The digest of a run, which is read for it. Blocks.
+    ///
+    /// # Errors
+    /// As [`PreparedImage::read`].
+    pub fn digest(&self, run: &Run) -> Result<Digest, ReadError> {
+        let mut hash = Sha256::new();
+        for slot in run.slots() {
+            hash.update(self.read(*slot)?);
+        }
+        Ok(Digest(hash.finalize().into()))
     }
 }

@@ -10,35 +10,31 @@ use url::Url;
 
 use super::probe::{Facts, Kind, Privilege};
 use super::session::{Rights, Session, compact, quote};
-use crate::disk_image::{Digest, Event, Format, Gpt, HEAD, Image, ZeroMode};
+use crate::client::cache::PreparedImage;
+use crate::disk_image::{Digest, Format, Gpt, HEAD, Image, ZeroMode};
 
+mod content;
 mod disk;
 mod error;
 mod in_place;
 mod meter;
 mod pieces;
-mod reading;
 mod remote;
-mod source;
 mod wire;
 mod zero;
 
 pub use error::{Cause, FlashError};
 pub use in_place::{Levers, Overwrite, Sight, System, overwrite, revisit};
-pub use source::{BoxError, ImageSource};
 
 use disk::Disk;
 use meter::Meter;
 use remote::Start;
-use source::Decoding;
 
 /// How to flash.
 #[derive(Clone, Debug)]
 pub struct FlashOptions {
     /// Which zero ranges of the image are made zero on the disk.
     pub zero: ZeroMode,
-    /// The SHA-256 that the compressed image must have; compared before the disk can boot.
-    pub sha256: Option<Digest>,
     /// How long to try to get a broken connection back; the flash then goes on where it was.
     pub patience: Duration,
     /// Lets the rescue host download the image by itself; `None` sends it.
@@ -84,7 +80,7 @@ impl Pull {
 
 impl Default for FlashOptions {
     fn default() -> Self {
-        Self { zero: ZeroMode::Partitions, sha256: None, patience: Duration::from_secs(120), pull: None }
+        Self { zero: ZeroMode::Partitions, patience: Duration::from_secs(120), pull: None }
     }
 }
 
@@ -118,7 +114,7 @@ pub struct Progress {
     pub phase: Phase,
     /// Bytes that the rescue host has confirmed in this phase.
     pub done: u64,
-    /// Bytes of this phase; an estimate while the image is still being decoded, `None` while not even that is possible.
+    /// Bytes of this phase, where that is known.
     pub total: Option<u64>,
     /// Bytes a second in this phase.
     pub rate: u64,
@@ -158,7 +154,7 @@ pub type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 pub async fn flash(
     session: &Session,
     facts: &Facts,
-    image: ImageSource,
+    image: &PreparedImage,
     options: &FlashOptions,
     progress: OnProgress<'_>,
     cancel: &CancellationToken,
@@ -187,40 +183,45 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn all(&self, image: ImageSource) -> Result<Flashed, Cause> {
+    async fn all(&self, image: &PreparedImage) -> Result<Flashed, Cause> {
         let started = Instant::now();
         let size = self.facts.disk.size / SECTOR * SECTOR;
+        let head = content::head(image).await?;
+        self.check(image.image(), &head)?;
         let mut disk = Disk::open(self.session, self.start()?, size, self.meter).await?;
-        let mut decoding = Decoding::start(image, size);
-        let (head, first) = read_head(&mut decoding).await?;
-        let image_size = self.image_size(&head)?;
-        if let Some(image) = decoding.known() {
-            self.check(image, image_size)?;
-        }
 
         let pull = self.options.pull.is_some();
         disk.look_for(&head, pull).await?;
-        let (kept, next) = disk.keep(&mut decoding, first).await?;
-        let written = disk.write(&mut decoding, next, pull).await?;
-        let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
-        self.check(&image, image_size)?;
-        let zeroed = disk.zero(zero::blanks(&image, self.options.zero)).await?;
-        let verified = disk.verify(&image, kept.end, &zeroed.written).await?;
+        let kept_bytes = disk.keep(image).await?;
+        let written = disk.write(image, pull).await?;
+        let zeroed = disk.zero(zero::blanks(image.image(), self.options.zero)).await?;
+        let verified = disk.verify(image, &zeroed.written).await?;
         let head_bytes = disk.finish(head).await?;
 
+        let image = image.image();
         Ok(Flashed {
             raw_bytes: image.raw_size,
             compressed_bytes: image.compressed_size,
             compressed_sha256: image.compressed_sha256,
             written_bytes: written + head_bytes,
-            kept_bytes: kept.bytes,
+            kept_bytes,
             zeroed_bytes: zeroed.written.iter().map(|range| range.end - range.start).sum(),
-            verified_bytes: kept.bytes + zeroed.verified + verified + HEAD,
+            verified_bytes: kept_bytes + zeroed.verified + verified + HEAD,
             took: started.elapsed(),
         })
     }
 
-    /// Reads the partition table, and from it the size of the image, before anything is written.
+    /// Whether this is an image of a whole disk, and of one like this.
+    fn check(&self, image: &Image, head: &[u8]) -> Result<(), Cause> {
+        let (expected, found) = (self.image_size(head)?, image.raw_size);
+        if found != expected {
+            return Err(Cause::WrongSize { expected, found });
+        }
+        let layout = image.layout.as_ref().map_err(|error| Cause::Partitions(error.clone()))?;
+        layout.backup.clone().map_err(Cause::Partitions)
+    }
+
+    /// The size of the image by its partition table.
     fn image_size(&self, head: &[u8]) -> Result<u64, Cause> {
         let gpt = Gpt::parse(head, u64::MAX).map_err(Cause::Partitions)?;
         let sectors = self.facts.disk.sector_size;
@@ -231,21 +232,6 @@ impl Run<'_> {
         let needed = gpt.backup_header + u64::from(gpt.sector_size);
         let size = self.facts.disk.size;
         if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(needed) }
-    }
-
-    /// Whether the whole image is the right one: for one that is decoded meanwhile, that is only hoped until its end.
-    fn check(&self, image: &Image, expected: u64) -> Result<(), Cause> {
-        if image.raw_size != expected {
-            return Err(Cause::WrongSize { expected, found: image.raw_size });
-        }
-        let layout = image.layout.as_ref().map_err(|error| Cause::Partitions(error.clone()))?;
-        layout.backup.clone().map_err(Cause::Partitions)?;
-        match self.options.sha256 {
-            Some(expected) if expected != image.compressed_sha256 => {
-                Err(Cause::WrongDigest { expected, found: image.compressed_sha256 })
-            }
-            _ => Ok(()),
-        }
     }
 
     fn rights(&self) -> Rights {
@@ -272,23 +258,6 @@ impl Run<'_> {
     }
 }
 
-/// The first MiB of the image, and the first event after it.
-async fn read_head(decoding: &mut Decoding) -> Result<(Vec<u8>, Option<Event>), Cause> {
-    let mut head = vec![0; HEAD as usize];
-    while let Some(event) = decoding.next().await? {
-        match event {
-            Event::Data { offset, bytes, .. } if offset < HEAD => {
-                // No event crosses the end of the head.
-                let at = offset as usize;
-                head[at..at + bytes.len()].copy_from_slice(&bytes);
-            }
-            Event::Zero { offset, .. } if offset < HEAD => {}
-            later => return Ok((head, Some(later))),
-        }
-    }
-    Ok((head, None))
-}
-
 const SCRIPT: &str = include_str!("flash/flash.sh");
 const PULL: &str = include_str!("flash/pull.sh");
 
@@ -296,7 +265,12 @@ const SECTOR: u64 = 512;
 
 /// A provider runs several flashes at once, on any thread: this must compile.
 #[cfg(test)]
-fn _a_flash_may_move_between_threads(session: &Session, facts: &Facts, image: ImageSource, cancel: &CancellationToken) {
+fn _a_flash_may_move_between_threads(
+    session: &Session,
+    facts: &Facts,
+    image: &PreparedImage,
+    cancel: &CancellationToken,
+) {
     fn movable(_: impl Send) {}
     movable(flash(session, facts, image, &FlashOptions::default(), &|_| (), cancel));
 }

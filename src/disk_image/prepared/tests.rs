@@ -31,7 +31,7 @@ fn open(file: &[u8]) -> Result<Image, PreparedError> {
     let slots = map.slots();
     let mut reassembly = map.reassemble();
     for slot in slots {
-        reassembly.data(&file[slot.start as usize..slot.end as usize])?;
+        reassembly.data(&file[slot.position as usize..][..slot.extent.len as usize])?;
     }
     reassembly.finish()
 }
@@ -52,20 +52,35 @@ fn an_image_comes_back_as_it_was_with_its_layout() {
 }
 
 #[test]
-fn its_stretches_are_the_events_of_the_decoder() {
-    let (image, events, file) = prepared();
-    let read: Vec<Event> = image
-        .stretches()
-        .into_iter()
-        .map(|stretch| match stretch {
-            Stretch::Zero { offset, len } => Event::Zero { offset, len },
-            Stretch::Data { position, extent } => {
-                let bytes = Bytes::copy_from_slice(&file[position as usize..][..extent.len as usize]);
-                Event::Data { offset: extent.offset, bytes, sha256: extent.sha256 }
-            }
-        })
-        .collect();
-    assert!(read == events);
+fn its_slots_have_the_data_of_the_decoder() {
+    let (image, mut events, file) = prepared();
+    events.retain(|event| matches!(event, Event::Data { .. }));
+    let data = |Slot { position, extent }: Slot| {
+        let bytes = Bytes::copy_from_slice(&file[position as usize..][..extent.len as usize]);
+        Event::Data { offset: extent.offset, bytes, sha256: extent.sha256 }
+    };
+    assert!(image.slots().map(data).eq(events));
+}
+
+#[test]
+fn its_runs_are_its_data_without_gaps_and_end_at_round_offsets() {
+    let (mut image, ..) = prepared();
+    let extent = |granule: u64, granules: u64| {
+        let (offset, len) = (granule * GRANULE as u64, granules * GRANULE as u64);
+        Extent { offset, len, sha256: Digest::of(b"") }
+    };
+    image.extents = vec![extent(15, 1), extent(16, 16), extent(32, 4), extent(40, 8), extent(48, 16), extent(64, 1)];
+    let runs = |start: u64, largest: u64| {
+        let granule = GRANULE as u64;
+        let runs = image.runs(start * granule, largest * granule).into_iter();
+        runs.map(|run| (run.range().start / granule..run.range().end / granule, run.slots().len())).collect::<Vec<_>>()
+    };
+    assert_eq!(runs(0, 64), [(15..36, 3), (40..64, 2), (64..65, 1)]);
+    assert_eq!(runs(0, 32), [(15..32, 2), (32..36, 1), (40..64, 2), (64..65, 1)]);
+    assert_eq!(runs(32, 1024), [(32..36, 1), (40..65, 3)]);
+    assert_eq!(runs(65, 16), []);
+    let positions: Vec<_> = image.runs(0, 1 << 20).iter().map(|run| run.slots()[0].position).collect();
+    assert_eq!(positions[..2], [0, GRANULE as u64]);
 }
 
 #[test]

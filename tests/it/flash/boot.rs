@@ -20,15 +20,15 @@ const SIZE: usize = 48 * MIB;
 async fn firmware_starts_a_flashed_image_and_nothing_of_an_interrupted_one() {
     let Some(firmware) = Firmware::find() else { return };
     let (old, new) = (bootable("The old system"), bootable("Talos"));
-    let compressed = xz(&new);
+    let image = source(&xz(&new)).await;
     for phase in [Phase::Write, Phase::Zero, Phase::Verify, Phase::Finish] {
         let Some(bench) = Bench::new(Shell::Dash, &old).await else { return };
         if phase == Phase::Write {
             assert_eq!(firmware.starts(&bench.disk), "The old system");
         }
-        bench.flash_killed(&compressed, phase, Duration::ZERO).await.unwrap_err();
+        bench.flash_killed(&image, phase, Duration::ZERO).await.unwrap_err();
         assert_eq!(firmware.starts(&bench.disk), NOTHING, "{phase}");
-        bench.flash(source(&compressed)).await.unwrap();
+        bench.flash(&image).await.unwrap();
         assert_eq!(firmware.starts(&bench.disk), "Talos", "{phase}");
     }
 }

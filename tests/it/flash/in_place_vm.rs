@@ -58,7 +58,8 @@ async fn overwritten(let_go: Option<Phase>) {
     let system = System { facts: &facts, ground: &ground, needs, levers: &levers };
     let cancel = CancellationToken::new();
     let options = FlashOptions::default();
-    let work = overwrite(&session, system, source(&image::xz(&raw)), &options, &tell, &cancel);
+    let image = source(&image::xz(&raw)).await;
+    let work = overwrite(&session, system, &image, &options, &tell, &cancel);
     tokio::select! {
         // Whether the end is seen does not matter: a machine without a disk may fall silent at any time.
         done = work => drop(done.unwrap()),

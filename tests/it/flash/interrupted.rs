@@ -28,13 +28,13 @@ async fn a_flash_that_dies_between_any_two_writes_leaves_nothing_half() {
 /// Lets a flash die at its first write, then another at its second, and so on until one comes through.
 async fn die_everywhere(zero: ZeroMode, moment: &str, mend: bool) {
     let (old, new) = (image::garbage(DISK_SIZE), image::raw(20));
-    let xz = image::xz(&new);
+    let image = source(&image::xz(&new)).await;
     let options = FlashOptions { zero, patience: Duration::ZERO, ..FlashOptions::default() };
     for fatal in 1.. {
         let Some(bench) = Bench::new(Shell::Dash, &old).await else { return };
         let died = bench.sshd.path("died");
         bench.sshd.shim("dd", &deadly(&bench.disk, &died, fatal, moment));
-        let result = bench.flash_with(source(&xz), &options, &|_| ()).await;
+        let result = bench.flash_with(&image, &options, &|_| ()).await;
         if !died.exists() {
             result.unwrap();
             // Both ends of the disk, several runs of data, zeros, and the head.
@@ -45,7 +45,7 @@ async fn die_everywhere(zero: ZeroMode, moment: &str, mend: bool) {
         judge(&bench, &old, &new, &case);
         if mend {
             bench.sshd.shim("dd", "#!/bin/sh\nexec /bin/dd \"$@\"\n");
-            bench.flash_with(source(&xz), &options, &|_| ()).await.unwrap();
+            bench.flash_with(&image, &options, &|_| ()).await.unwrap();
             assert!(bench.disk(0, META.end) == new[..META.end], "{case}");
             assert_backup(&bench, &new, &case);
         }

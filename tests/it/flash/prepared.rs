@@ -1,4 +1,4 @@
-//! Flashing from a prepared image: the same disk as from the compressed one, for many disks at once.
+//! One prepared image for many disks, and what becomes of a flash when it is not sound.
 
 use futures_util::future::join_all;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::cache::Store;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prepared_image_makes_the_same_disk_and_needs_no_more_of_it() {
+async fn a_flash_knows_from_the_start_how_much_it_writes() {
     let Some(bench) = Bench::new(Shell::Dash, &[]).await else { return };
     let raw = image::raw(20);
     let xz = image::xz(&raw);
@@ -17,8 +17,7 @@ async fn a_prepared_image_makes_the_same_disk_and_needs_no_more_of_it() {
             totals.lock().unwrap().push(progress.total);
         }
     };
-    let flashed =
-        bench.flash_with(ImageSource::prepared(prepared.clone()), &FlashOptions::default(), &tell).await.unwrap();
+    let flashed = bench.flash_with(&prepared, &FlashOptions::default(), &tell).await.unwrap();
     assert_eq!(flashed.compressed_sha256, Digest::of(&xz));
     assert!(bench.disk(0, RAW_SIZE) == raw);
     // Nothing is estimated: the map says it all.
@@ -27,20 +26,8 @@ async fn a_prepared_image_makes_the_same_disk_and_needs_no_more_of_it() {
     assert_eq!(flashed.written_bytes, beyond_head + MIB as u64);
     assert!(totals.lock().unwrap().iter().all(|total| *total == Some(beyond_head)), "{totals:?}");
     // The next run finds everything there.
-    let flashed = bench.flash(ImageSource::prepared(prepared)).await.unwrap();
+    let flashed = bench.flash(&prepared).await.unwrap();
     assert_eq!((flashed.written_bytes, flashed.zeroed_bytes), (0, 0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_one_way_began_the_other_finishes() {
-    let raw = image::raw(21);
-    let xz = image::xz(&raw);
-    let prepared = Store::with(xz.clone()).await.prepare().await.unwrap();
-    let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
-    bench.flash_killed(&xz, Phase::Zero, Duration::ZERO).await.unwrap_err();
-    let flashed = bench.flash(ImageSource::prepared(prepared)).await.unwrap();
-    assert_eq!(flashed.written_bytes, MIB as u64);
-    assert!(bench.disk(0, META.end) == raw[..META.end]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +40,7 @@ async fn one_flash_that_fails_leaves_the_others_alone() {
         benches.push(bench);
     }
     let results = join_all(benches.iter().enumerate().map(|(number, bench)| {
-        let source = ImageSource::prepared(prepared.clone());
+        let prepared = &prepared;
         async move {
             let kill = |progress: Progress| {
                 if number == 1 && progress.phase == Phase::Write && progress.done > 0 {
@@ -61,7 +48,7 @@ async fn one_flash_that_fails_leaves_the_others_alone() {
                 }
             };
             let options = FlashOptions { patience: Duration::ZERO, ..FlashOptions::default() };
-            bench.flash_with(source, &options, &kill).await
+            bench.flash_with(prepared, &options, &kill).await
         }
     }))
     .await;
@@ -85,8 +72,8 @@ async fn a_prepared_image_that_is_damaged_meanwhile_never_boots() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(prepared.path(), bytes).unwrap();
-    let error = bench.flash(ImageSource::prepared(prepared)).await.unwrap_err();
-    assert!(matches!(&error.cause, Cause::Source(error) if error.to_string().contains(".prepared")), "{error:?}");
+    let error = bench.flash(&prepared).await.unwrap_err();
+    assert!(matches!(&error.cause, Cause::Image(error) if error.to_string().contains(".prepared")), "{error:?}");
     bench.assert_unbootable(&error);
 }
 
@@ -97,7 +84,7 @@ async fn a_prepared_image_without_a_sound_backup_table_is_refused_before_the_dis
     let mut raw = image::raw(25);
     raw[RAW_SIZE - 512] ^= 1;
     let prepared = Store::with(image::xz(&raw)).await.prepare().await.unwrap();
-    let error = bench.flash(ImageSource::prepared(prepared)).await.unwrap_err();
+    let error = bench.flash(&prepared).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Partitions(_)) && !error.disk_touched, "{error:?}");
     assert!(bench.disk(0, DISK_SIZE) == old);
 }

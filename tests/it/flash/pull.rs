@@ -378,7 +378,7 @@ impl Bench {
         let session = self.sshd.session().await;
         let facts = probe(&session, self.disk.to_str().unwrap()).await.unwrap();
         let options = FlashOptions { patience, pull: Some(pull), ..FlashOptions::default() };
-        flash(&session, &facts, source(ours), &options, progress, cancel).await
+        flash(&session, &facts, &source(ours).await, &options, progress, cancel).await
     }
 }
 

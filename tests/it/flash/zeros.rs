@@ -15,7 +15,7 @@ async fn a_dirty_disk_ends_as_a_clean_one_where_it_matters() {
     for zero in [ZeroMode::Partitions, ZeroMode::All] {
         let Some(bench) = Bench::new(Shell::Dash, &image::garbage(DISK_SIZE)).await else { return };
         let options = FlashOptions { zero, ..FlashOptions::default() };
-        let flashed = bench.flash_with(source(&image::xz(&raw)), &options, &|_| ()).await.unwrap();
+        let flashed = bench.flash_with(&source(&image::xz(&raw)).await, &options, &|_| ()).await.unwrap();
         let backup = RAW_SIZE - 33 * 512..RAW_SIZE;
         for range in [0..EFI.start, EFI, META, backup] {
             assert!(bench.disk(range.start, range.len()) == raw[range.clone()], "{zero:?} {range:?}");
@@ -47,7 +47,7 @@ async fn a_disk_that_forgets_is_only_read_where_nobody_reads_it_later() {
         let facts = probe(&session, &device.0).await.unwrap();
         let options = FlashOptions { zero: ZeroMode::All, ..FlashOptions::default() };
         let cancel = CancellationToken::new();
-        let flashed = flash(&session, &facts, source(&xz), &options, &|_| (), &cancel).await.unwrap();
+        let flashed = flash(&session, &facts, &source(&xz).await, &options, &|_| (), &cancel).await.unwrap();
         assert!(bench.disk(0, RAW_SIZE) == raw, "{shim:?}");
         written.push(flashed.zeroed_bytes as usize);
     }

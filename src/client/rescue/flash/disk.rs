@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use super::content::{Hashed, whole};
 use super::remote::{Remote, Start};
-use super::source::Decoding;
-use super::wire::{Command, Job, Jobs};
+use super::wire::{Command, Job};
 use super::zero::{self, Blank};
 use super::{Cause, Meter, Phase};
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::session::Session;
-use crate::disk_image::{Digest, Event, Extent, HEAD, Image};
+use crate::disk_image::{Digest, Extent, HEAD};
 
 pub(super) struct Disk<'a> {
     remote: Remote<'a>,
@@ -17,17 +18,8 @@ pub(super) struct Disk<'a> {
     size: u64,
     /// Its first MiB is that of the image: an earlier flash was complete. It is wiped before the first write.
     complete: bool,
-    /// Up to here the disk was found to hold the image: it is not wiped any more.
+    /// Up to here the disk was found to hold the image behind its head: it is not wiped any more.
     kept: u64,
-}
-
-/// What an earlier flash had already brought to the disk.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Kept {
-    /// Extents that begin before are on the disk.
-    pub(super) end: u64,
-    /// Bytes of them.
-    pub(super) bytes: u64,
 }
 
 impl<'a> Disk<'a> {
@@ -37,7 +29,7 @@ impl<'a> Disk<'a> {
         size: u64,
         meter: &'a Meter<'a>,
     ) -> Result<Self, Cause> {
-        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false, kept: 0 })
+        Ok(Self { remote: Remote::start(session, start).await?, meter, size, complete: false, kept: HEAD })
     }
 
     /// Wipes the disk unless its first MiB is that of the image already; with `pull` only once the image comes.
@@ -52,50 +44,46 @@ impl<'a> Disk<'a> {
         self.wipe().await
     }
 
-    /// Passes over what an earlier, interrupted flash of the same image has written; gives the first event it has not.
+    /// Passes over what an earlier, interrupted flash of the same image has written; gives its bytes.
     ///
-    /// Extents are written in order, so the first difference ends the search: on any other disk that is the first extent.
-    pub(super) async fn keep(
-        &mut self,
-        decoding: &mut Decoding,
-        first: Option<Event>,
-    ) -> Result<(Kept, Option<Event>), Cause> {
+    /// Data is written in order, so the first difference ends the search: on any other disk that is the first run.
+    pub(super) async fn keep(&mut self, image: &PreparedImage) -> Result<u64, Cause> {
         self.meter.begin(Phase::Write, None);
-        let mut kept = Kept::default();
-        let mut next = first;
-        while let Some(event) = next {
-            if let Event::Data { offset, bytes, sha256 } = &event {
-                let len = bytes.len() as u64;
-                self.fits(*offset, len)?;
-                if self.remote.hash(*offset..offset + len).await? != *sha256 {
-                    return Ok((kept, Some(event)));
-                }
-                kept = Kept { end: offset + len, bytes: kept.bytes + len };
-                self.kept = kept.end;
-                self.meter.add(len);
+        let mut kept = 0;
+        for run in image.image().runs(HEAD, AT_ONCE) {
+            let range = run.range();
+            let (len, end) = (range.end - range.start, range.end);
+            let (wanted, found) = tokio::try_join!(whole(image, &run), self.remote.hash(range))?;
+            if wanted.sha256 != found {
+                break;
             }
-            next = decoding.next().await?;
+            self.kept = end;
+            kept += len;
+            self.meter.add(len);
         }
-        Ok((kept, None))
+        Ok(kept)
     }
 
-    /// Writes all data from `first` on. A disk that is complete but for a flaw is wiped only now, with `pull` once the image comes.
-    pub(super) async fn write(
-        &mut self,
-        decoding: &mut Decoding,
-        first: Option<Event>,
-        pull: bool,
-    ) -> Result<u64, Cause> {
-        let Some(first) = first else { return Ok(0) };
+    /// Writes all data that is not kept, and gives its bytes. A disk that is complete but for a flaw is wiped only now, with `pull`
+    /// once the image comes.
+    pub(super) async fn write(&mut self, image: &PreparedImage, pull: bool) -> Result<u64, Cause> {
+        let runs = image.image().runs(self.kept, AT_ONCE);
+        let total = runs.iter().map(|run| run.range().end - run.range().start).sum();
+        if total == 0 {
+            return Ok(0);
+        }
         if pull && self.complete {
             self.remote.begin_pull().await?;
         }
         self.before_writing().await?;
-        self.meter.begin(Phase::Write, None);
-        let mut sent = 0;
-        let jobs = Writing { decoding, next: Some(first), size: self.size, sent: &mut sent, pull, meter: self.meter };
-        self.remote.run(jobs, Some(self.meter)).await?;
-        Ok(sent)
+        self.meter.begin(Phase::Write, Some(total));
+        if pull {
+            self.remote.run(Hashed { image, runs: runs.into(), job: Job::Pull }, Some(self.meter)).await?;
+        } else {
+            let jobs: Vec<Job> = runs.into_iter().map(|run| Job::Copy(image.clone(), run)).collect();
+            self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
+        }
+        Ok(total)
     }
 
     /// Makes ranges zero. What is zero already is only read: on an empty disk that saves half of the time. So does a disk that
@@ -130,21 +118,22 @@ impl<'a> Disk<'a> {
         Ok(done)
     }
 
-    /// Reads back what was written.
-    pub(super) async fn verify(&mut self, image: &Image, kept: u64, zeroed: &[Range<u64>]) -> Result<u64, Cause> {
-        let data = image.extents.iter().filter(|extent| extent.offset >= kept.max(HEAD)).copied();
+    /// Reads back what was written; gives its bytes.
+    pub(super) async fn verify(&mut self, image: &PreparedImage, zeroed: &[Range<u64>]) -> Result<u64, Cause> {
+        let runs = image.image().runs(self.kept, HASHED_AT_ONCE);
         let mut empty = zeroed.to_vec();
         if !self.complete {
             // What was wiped beyond the image.
-            empty.push(image.raw_size.max(self.tail().start)..self.size);
+            empty.push(image.image().raw_size.max(self.tail().start)..self.size);
             empty.retain(|range| !range.is_empty());
         }
-        let total =
-            data.clone().map(|extent| extent.len).chain(empty.iter().map(|range| range.end - range.start)).sum();
+        let len = |range: Range<u64>| range.end - range.start;
+        let total = runs.iter().map(|run| len(run.range())).chain(empty.iter().cloned().map(len)).sum();
         self.meter.begin(Phase::Verify, Some(total));
         self.remote.ask(&Command::Sync).await?;
-        let jobs: Vec<Job> = data.map(Job::Verify).chain(empty.into_iter().map(Job::VerifyEmpty)).collect();
-        self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
+        self.remote.run(Hashed { image, runs: runs.into(), job: Job::Verify }, Some(self.meter)).await?;
+        let empty: Vec<Job> = empty.into_iter().map(Job::VerifyEmpty).collect();
+        self.remote.run(empty.into_iter(), Some(self.meter)).await?;
         Ok(total)
     }
 
@@ -187,47 +176,11 @@ impl<'a> Disk<'a> {
     fn tail(&self) -> Range<u64> {
         self.size.saturating_sub(HEAD).max(self.kept)..self.size
     }
-
-    fn fits(&self, offset: u64, len: u64) -> Result<(), Cause> {
-        fits(self.size, offset, len)
-    }
 }
 
-/// The data of an image as it is decoded.
-pub(super) struct Writing<'a, 'm> {
-    pub(super) decoding: &'a mut Decoding,
-    pub(super) next: Option<Event>,
-    pub(super) size: u64,
-    /// Bytes of data so far.
-    pub(super) sent: &'a mut u64,
-    /// The rescue host has the data: it needs only be told which.
-    pub(super) pull: bool,
-    pub(super) meter: &'a Meter<'m>,
-}
+/// Bytes that one answer stands for: what a broken connection, or a flash that was given up, has written in vain. A slow line of
+/// 1 MiB a second takes seconds for it; a rescue host spends more time on its processes when it is less.
+pub(super) const AT_ONCE: u64 = 4 << 20;
 
-impl Jobs for Writing<'_, '_> {
-    async fn next(&mut self) -> Result<Option<Job>, Cause> {
-        loop {
-            let event = match self.next.take() {
-                Some(event) => event,
-                None => match self.decoding.next().await? {
-                    Some(event) => event,
-                    None => return Ok(None),
-                },
-            };
-            if let Event::Data { offset, bytes, sha256 } = event {
-                let len = bytes.len() as u64;
-                fits(self.size, offset, len)?;
-                *self.sent += len;
-                self.meter.total(self.decoding.estimate(*self.sent));
-                let extent = Extent { offset, len, sha256 };
-                return Ok(Some(if self.pull { Job::Pull(extent) } else { Job::Write(offset, bytes) }));
-            }
-        }
-    }
-}
-
-fn fits(size: u64, offset: u64, len: u64) -> Result<(), Cause> {
-    let needed = offset + len;
-    if needed > size { Err(Cause::TooLarge { needed, size }) } else { Ok(()) }
-}
+/// The same where nothing but a digest travels.
+pub(super) const HASHED_AT_ONCE: u64 = 32 << 20;

@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use super::Phase;
-use super::source::BoxError;
+use crate::client::cache::ReadError;
 use crate::client::rescue::session::SessionError;
-use crate::disk_image::{DecodeError, Digest, GptError};
+use crate::disk_image::{Digest, GptError};
 
 /// A failed flash.
 #[derive(Debug, Error)]
@@ -29,19 +29,16 @@ pub enum Cause {
     /// The caller wanted it so.
     #[error("it was cancelled")]
     Cancelled,
-    /// The compressed image stopped coming.
+    /// The prepared image cannot be read any more.
     #[error("reading the image")]
-    Source(#[source] BoxError),
-    /// The image is damaged, cut off, or no image.
-    #[error("decoding the image")]
-    Decode(#[source] Box<DecodeError>),
+    Image(#[source] ReadError),
     /// It is no image of a whole disk.
     #[error("reading the partition table of the image")]
     Partitions(#[source] GptError),
     /// The disk is too small.
     #[error("the image needs {needed} bytes, the disk has {size}")]
     TooLarge {
-        /// Bytes of the decoded image, as far as it is known.
+        /// Bytes of the decoded image.
         needed: u64,
         /// Bytes of the disk.
         size: u64,
@@ -59,7 +56,7 @@ pub enum Cause {
     WrongSize {
         /// Bytes by the table.
         expected: u64,
-        /// Bytes that came.
+        /// Bytes of the image.
         found: u64,
     },
     /// The image does not end on a sector.
@@ -69,14 +66,6 @@ pub enum Cause {
         offset: u64,
         /// Up to where.
         end: u64,
-    },
-    /// It is another image than the pinned one.
-    #[error("the compressed image has sha256 {found}, pinned is {expected}")]
-    WrongDigest {
-        /// As pinned.
-        expected: Digest,
-        /// As downloaded.
-        found: Digest,
     },
     /// The path leads to another disk than the one that was looked at.
     #[error("the disk is not the one that was checked (now {found:?}, before {expected:?})")]
@@ -184,22 +173,14 @@ impl Cause {
             Self::InPlaceStuck(_) => {
                 "the machine runs from RAM and must not be rebooted, it would not boot: stop the instance, attach its boot volume to another one, and flash it from there with flash.method = \"ssh\""
             }
-            Self::Source(_) => "check the way to the Image Factory",
-            Self::Decode(error) => match **error {
-                DecodeError::Sniff(ref error) => error.hint(),
-                DecodeError::TooLarge { .. } => LARGER_DISK,
-                _ => DAMAGED,
-            },
+            Self::Image(_) => "its copy in cache_dir changed since it was checked: run again, it is made anew",
             Self::TooLarge { .. } => LARGER_DISK,
-            Self::WrongSize { .. } | Self::NotSectors { .. } => DAMAGED,
+            Self::WrongSize { .. } | Self::NotSectors { .. } => INCOMPLETE,
             Self::Partitions(_) => {
                 "the image must be that of a whole disk with a GPT: the Factory's oracle-arm64.raw.xz"
             }
             Self::SectorSize { .. } => {
                 "remove diskImage.sectorSize from the schematic: OCI volumes have sectors of 512 bytes"
-            }
-            Self::WrongDigest { .. } => {
-                "correct the pinned sha256, or find out who changed the image (the Factory may have rebuilt it)"
             }
             Self::OtherDisk { .. } => {
                 "the rescue host was rebooted or its disks were attached anew: name the disk by /dev/disk/by-id or /dev/oracleoci, and run again"
@@ -255,7 +236,8 @@ fn pull_hint(said: &str) -> &'static str {
 const PUSH: &str =
     "or set flash.source = \"push\": this computer sends the image, and the rescue host needs no internet";
 const LARGER_DISK: &str = "resize the boot volume (the oracle image needs 9192 MiB), or is this the wrong disk?";
-const DAMAGED: &str = "the image was damaged or cut off on its way: run again";
+const INCOMPLETE: &str =
+    "the image arrived as it was sent, and is not complete: remove it from cache_dir, and ask the Image Factory again";
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,8 @@ block=
 [ -b "$disk" ] && block=yes
 out='oflag=direct conv=notrunc'
 in=iflag=direct
+nl=$(printf '\n.')
+nl=${nl%.}
 
 fail() {
     printf '! %s\n' "$(printf %s "$*" | tr '\n\r' '  ')"
@@ -46,18 +48,22 @@ end_another() {
 }
 
 # Whether dd's report $1 counts $2 blocks out. A report is all there is: a short write is no failure to dd.
+# Here and in what is said for each MiB, every process counts: one takes as long as the disk takes for the data.
 wrote() {
-    case " $(printf %s "$1" | tr '\n' ' ')" in *" $2+0 records out"*) return 0 ;; esac
+    case $nl$1 in *"$nl$2+0 records out"*) return 0 ;; esac
     return 1
 }
 
-# Single sectors at the ends of ranges go through the page cache: not everything takes them directly, nor are they slow.
+# Sets `way`, in which blocks of $1 bytes are written. Single sectors at the ends of ranges go through the page cache: not
+# everything takes them directly, nor are they slow.
 how() {
-    if [ "$1" = 512 ]; then echo conv=notrunc,fsync; else echo "$out"; fi
+    way=$out
+    [ "$1" != 512 ] || way=conv=notrunc,fsync
 }
 
 put() {
-    said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $(how "$1") 2>&1) && wrote "$said" "$3" ||
+    how "$1"
+    said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $way 2>&1) && wrote "$said" "$3" ||
         fail "writing $3 blocks of $1 bytes at block $2: $said"
 }
 
@@ -66,7 +72,8 @@ zero() {
         blkdiscard -z -o $(($1 * $2)) -l $(($1 * $3)) "$disk" 2>/dev/null; then
         return
     fi
-    said=$(dd if=/dev/zero of="$disk" bs="$1" seek="$2" count="$3" $(how "$1") 2>&1) && wrote "$said" "$3" ||
+    how "$1"
+    said=$(dd if=/dev/zero of="$disk" bs="$1" seek="$2" count="$3" $way 2>&1) && wrote "$said" "$3" ||
         fail "writing $3 blocks of $1 zero bytes at block $2: $said"
 }
 
@@ -103,12 +110,11 @@ empty() {
         from=$in
         [ "$1" != 512 ] || from=
         said=$({ dd if="$disk" bs="$1" skip="$2" count="$3" $from | echo "left $(($(tr -d '\000' | wc -c)))."; } 2>&1)
-        said=" $(printf %s "$said" | tr '\n' ' ')"
-        case $said in *" $3+0 records in"*) ;; *) fail "reading $3 blocks of $1 bytes at block $2:$said" ;; esac
+        case $nl$said in *"$nl$3+0 records in"*) ;; *) fail "reading $3 blocks of $1 bytes at block $2: $said" ;; esac
         case $said in
         *'left 0.'*) ;;
         *'left '[1-9]*) verdict=no ;;
-        *) fail "counting what is no zero in $3 blocks of $1 bytes at block $2:$said" ;;
+        *) fail "counting what is no zero in $3 blocks of $1 bytes at block $2: $said" ;;
         esac
         shift 3
     done

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::source::ImageSource;
 use super::{Cause, FlashError, FlashOptions, Meter, OnProgress, Run};
 use crate::causes::chain;
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::probe::{Facts, Ground, Needs};
 use crate::client::rescue::session::{Session, SessionError, quote};
 
@@ -128,7 +128,7 @@ pub struct Overwrite {
 pub async fn overwrite(
     session: &Session,
     system: System<'_>,
-    image: ImageSource,
+    image: &PreparedImage,
     options: &FlashOptions,
     progress: OnProgress<'_>,
     cancel: &CancellationToken,
@@ -158,7 +158,7 @@ pub async fn overwrite(
 }
 
 /// Stages and starts. Gives the bytes that are planned, and whether it is known that the script was started.
-async fn begin(place: &mut Place<'_>, image: ImageSource, cancel: &CancellationToken) -> Result<(u64, bool), Cause> {
+async fn begin(place: &mut Place<'_>, image: &PreparedImage, cancel: &CancellationToken) -> Result<(u64, bool), Cause> {
     let work = async {
         let planned_bytes = place.prepare(image).await?;
         match place.start().await {

@@ -51,10 +51,6 @@ impl<'a> Meter<'a> {
         (self.tell)(shown);
     }
 
-    pub(super) fn total(&self, total: Option<u64>) {
-        self.change(|state| state.total = total.or(state.total));
-    }
-
     pub(super) fn add(&self, bytes: u64) {
         let now = Instant::now();
         let shown = self.change(|state| {

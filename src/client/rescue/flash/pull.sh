@@ -126,7 +126,8 @@ next_blocks() {
 # Says nothing when all went well, "short" when there was too little to write, else what dd said.
 place() {
     while [ $# -ge 3 ]; do
-        if said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $(how "$1") 2>&1); then
+        how "$1"
+        if said=$(dd of="$disk" bs="$1" seek="$2" count="$3" iflag=fullblock $way 2>&1); then
             wrote "$said" "$3" || { echo short; return; }
         else
             echo "writing $3 blocks of $1 bytes at block $2: $said"

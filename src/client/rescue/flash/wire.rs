@@ -7,12 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
+use super::content::Data;
 use super::pieces::{Piece, pieces};
 use super::{Cause, Meter};
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::session::{Input, Lines, Rights, Session, SessionError};
-use crate::disk_image::{Digest, Extent, HEAD};
+use crate::disk_image::{Digest, Extent, HEAD, Run};
 
 /// One line to the script; data follows a `Write`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub(super) struct Wire {
 pub(super) enum Job {
     /// Write these bytes at this offset.
     Write(u64, Bytes),
+    /// Write a run of an image. It is read when it is sent: what is not yet confirmed takes no memory.
+    Copy(PreparedImage, Run),
     /// Write this range from the image that the rescue host downloads, and compare what came with its digest. Only in
     /// ascending order.
     Pull(Extent),
@@ -110,15 +114,12 @@ impl Wire {
         let (sender, mut expected) = mpsc::unbounded_channel::<Vec<Command>>();
         let Self { input, lines, pulled } = self;
         let mut sending = Sending { input, expected: sender, pulled };
-        // A server may take far more than its script has done; what it has not confirmed is kept here.
-        let room = Semaphore::new(IN_FLIGHT as usize);
-        let room = &room;
         let sending = async move {
             for job in again {
-                take(room, &job).await;
                 sending.send(job).await?;
             }
-            while let Some(job) = admit(room, open, jobs).await? {
+            while let Some(job) = jobs.next().await? {
+                lock(open).push_back(job.clone());
                 sending.send(job).await?;
             }
             Ok(())
@@ -142,9 +143,7 @@ impl Wire {
                 if let Some(meter) = meter {
                     meter.add(bytes);
                 }
-                if let Some(job) = lock(open).pop_front() {
-                    room.add_permits(job.weight() as usize);
-                }
+                lock(open).pop_front();
             }
         };
         tokio::pin!(sending, receiving);
@@ -198,25 +197,25 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Sends the commands of one job, and their data.
     async fn send(&mut self, job: Job) -> Result<(), Cause> {
-        let (commands, mut data) = match job {
-            Job::Write(offset, bytes) => {
-                let pieces = cut(offset..offset + bytes.len() as u64)?;
-                (pieces.into_iter().map(Command::Write).collect(), bytes)
-            }
-            Job::Pull(extent) => (self.pull(extent)?, Bytes::new()),
-            Job::Verify(extent) => {
-                let pieces = cut(extent.offset..extent.offset + extent.len)?;
-                (vec![Command::Hash(pieces)], Bytes::new())
-            }
-            Job::VerifyEmpty(range) => (vec![Command::Empty(cut(range)?)], Bytes::new()),
+        let write = |range| Ok::<_, Cause>(cut(range)?.into_iter().map(Command::Write).collect());
+        let commands = match &job {
+            Job::Write(offset, bytes) => write(*offset..offset + bytes.len() as u64)?,
+            Job::Copy(_, run) => write(run.range())?,
+            Job::Pull(extent) => self.pull(*extent)?,
+            Job::Verify(extent) => vec![Command::Hash(cut(extent.offset..extent.offset + extent.len)?)],
+            Job::VerifyEmpty(range) => vec![Command::Empty(cut(range.clone())?)],
         };
+        let mut data = Data::of(&job);
         // The receiver lives as long as we do.
         let _ = self.expected.send(commands.clone());
         for command in commands {
             self.input.send(Bytes::from(format!("{command}\n"))).await?;
-            if let Command::Write(piece) = command {
-                // Fits: it is a part of what is in memory.
-                self.input.send(data.split_to(piece.len() as usize)).await?;
+            let Command::Write(piece) = command else { continue };
+            let mut left = piece.len();
+            while left > 0 {
+                let bytes = data.take(left).await?;
+                left -= bytes.len() as u64;
+                self.input.send(bytes).await?;
             }
         }
         Ok(())
@@ -243,35 +242,12 @@ impl Sending<'_> {
     }
 }
 
-/// The next job, when there is room for it. It is in `open` while it waits: the connection may break meanwhile.
-async fn admit(room: &Semaphore, open: &Mutex<VecDeque<Job>>, jobs: &mut impl Jobs) -> Result<Option<Job>, Cause> {
-    let Some(job) = jobs.next().await? else { return Ok(None) };
-    lock(open).push_back(job.clone());
-    take(room, &job).await;
-    Ok(Some(job))
-}
-
-/// Waits until so much was confirmed that another job may be under way.
-async fn take(room: &Semaphore, job: &Job) {
-    // It is never closed.
-    if let Ok(permit) = room.acquire_many(job.weight()).await {
-        permit.forget();
-    }
-}
-
 impl Job {
-    /// Bytes that it keeps in memory until it is confirmed, as they count towards [`IN_FLIGHT`].
-    fn weight(&self) -> u32 {
-        match self {
-            Self::Write(_, bytes) => u32::try_from(bytes.len()).unwrap_or(IN_FLIGHT).min(IN_FLIGHT),
-            Self::Pull(_) | Self::Verify(_) | Self::VerifyEmpty(_) => 0,
-        }
-    }
-
     /// Judges the last answer to it; gives the bytes that are now certain.
     fn confirm(&self, answer: &str) -> Result<u64, Cause> {
         match self {
             Self::Write(_, bytes) => Ok(bytes.len() as u64),
+            Self::Copy(_, run) => Ok(run.range().end - run.range().start),
             Self::Verify(extent) => {
                 let found = digest(answer)?;
                 if found == extent.sha256 {
@@ -362,9 +338,6 @@ pub(super) fn digest(answer: &str) -> Result<Digest, Cause> {
     text.parse().map_err(|_| Cause::Remote(format!("it answered {answer:?} where a digest should be")))
 }
 
-/// Unconfirmed bytes at once, beside one job that waits for room: more than the window of 2 MiB that OpenSSH opens, so that it never has to wait for us.
-const IN_FLIGHT: u32 = 3 << 20;
-
 /// A disk that takes so long for one answer (at most 64 MiB) is broken. A dead connection is noticed by keepalives, sooner.
 const STALL: Duration = Duration::from_secs(300);
 
@@ -373,8 +346,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
     fn piece(size: u64, at: u64, count: u64) -> Piece {
@@ -406,14 +377,6 @@ mod tests {
         for wrong in ["w 65536 17 2", "z 65536 16 2", "", "w 65536 16 2 3"] {
             assert!(check(&write, wrong).is_err(), "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn a_job_that_waits_for_room_is_not_lost_with_its_connection() {
-        let (full, open) = (Semaphore::new(0), Mutex::default());
-        let mut jobs = vec![Job::Write(0, Bytes::from_static(b"x"))].into_iter();
-        assert!(admit(&full, &open, &mut jobs).now_or_never().is_none());
-        assert_eq!(lock(&open).len(), 1);
     }
 
     #[test]

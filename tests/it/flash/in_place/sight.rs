@@ -26,7 +26,7 @@ impl Scene {
         };
         let system = System { facts: &facts, ground: &ground, needs: NEEDS, levers: &self.levers };
         let (options, cancel) = (FlashOptions::default(), CancellationToken::new());
-        let overwrite = overwrite(&session, system, source(bytes), &options, &kill, &cancel).await.unwrap();
+        let overwrite = overwrite(&session, system, &source(bytes).await, &options, &kill, &cancel).await.unwrap();
         assert!(!overwrite.seen_to_reboot, "{overwrite:?}");
         Left { session, facts, ground, overwrite }
     }

@@ -1,18 +1,18 @@
 //! The system that is overwritten, until it goes on alone: what is staged in its RAM, and how that is started or given up.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::super::disk::Writing;
+use super::super::content::{head, whole};
+use super::super::disk::{AT_ONCE, HASHED_AT_ONCE};
 use super::super::remote::{Remote, Start, again};
-use super::super::source::{Decoding, ImageSource};
 use super::super::wire::{Command, Job, cut};
-use super::super::{Cause, Phase, Run, SCRIPT, SECTOR, read_head, zero};
+use super::super::{Cause, Phase, Run, SCRIPT, SECTOR, zero};
 use super::Levers;
+use crate::client::cache::PreparedImage;
 use crate::client::rescue::probe::Needs;
 use crate::client::rescue::session::{Session, SessionError, compact, quote};
 use crate::disk_image::{Digest, Extent, HEAD, Image, ZeroMode};
@@ -48,31 +48,31 @@ impl<'a> Place<'a> {
     }
 
     /// Brings everything into RAM.
-    pub(super) async fn prepare(&mut self, image: ImageSource) -> Result<u64, Cause> {
+    pub(super) async fn prepare(&mut self, image: &PreparedImage) -> Result<u64, Cause> {
         let (run, size) = (self.run, self.disk_size());
-        let mut decoding = Decoding::start(image, size);
-        let (head, first) = read_head(&mut decoding).await?;
-        let image_size = run.image_size(&head)?;
+        let head = head(image).await?;
+        run.check(image.image(), &head)?;
         self.furnish().await?;
 
         let mut remote = Remote::start(self.session(), self.writer()).await?;
-        run.meter.begin(Phase::Stage, None);
+        let runs = image.image().runs(HEAD, AT_ONCE);
+        let total = runs.iter().map(|run| run.range().end - run.range().start).sum();
+        run.meter.begin(Phase::Stage, Some(total));
         let head_sha256 = Digest::of(&head);
         remote.write(0, head.into()).await?;
-        let mut sent = 0;
-        let jobs =
-            Writing { decoding: &mut decoding, next: first, size, sent: &mut sent, pull: false, meter: run.meter };
-        remote.run(jobs, Some(run.meter)).await?;
-        let image = decoding.image().ok_or(Cause::Internal("the image ended without a summary"))?;
-        run.check(&image, image_size)?;
+        let jobs: Vec<Job> = runs.into_iter().map(|run| Job::Copy(image.clone(), run)).collect();
+        remote.run(jobs.into_iter(), Some(run.meter)).await?;
 
-        let data: Vec<Extent> = image.extents.iter().filter(|extent| extent.offset >= HEAD).copied().collect();
+        let mut data = Vec::new();
+        for run in image.image().runs(HEAD, HASHED_AT_ONCE) {
+            data.push(whole(image, &run).await?);
+        }
         let head = Extent { offset: 0, len: HEAD, sha256: head_sha256 };
-        let staged: VecDeque<Job> = data.iter().chain([&head]).map(|extent| Job::Verify(*extent)).collect();
-        remote.run(Vec::from(staged).into_iter(), None).await?;
+        let staged: Vec<Job> = data.iter().chain([&head]).map(|extent| Job::Verify(*extent)).collect();
+        remote.run(staged.into_iter(), None).await?;
         remote.ask(&Command::Quit).await?;
 
-        let zeros = zero::expected(&zeros(&image, run.options.zero, size)).await;
+        let zeros = zero::expected(&zeros(image.image(), run.options.zero, size)).await;
         for (name, text) in [("plan", &*plan(&data, &zeros)?), ("head", &*plan(&[head], &[])?), ("run", OVERWRITE)] {
             self.errand(Errand::Put { name, text }).await?;
         }
