@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::client::cache::PreparedImage;
 use crate::client::rescue::flash::{self, FlashOptions, Levers, Overwrite, Progress, Pull, Sight, System};
 use crate::client::rescue::probe::{Disk, Facts, Needs, Requirements, probe, refuse, refuse_in_place, survey};
-use crate::client::rescue::session::Session;
+use crate::client::rescue::session::{Session, SessionError};
 use crate::disk_image::{HEAD, ZeroMode};
 use crate::node::spec::{Flash, Source, SshFlash, Zero};
 use crate::provision::error::Cause;
@@ -179,7 +179,15 @@ fn tell(job: &Job) -> impl Fn(Progress) + Send + Sync {
 
 /// What is left behind by a flash that had to end, whether or not it had begun to write.
 pub fn hints(flash: &Flash, cause: &Cause) -> Vec<String> {
-    let (Cause::Stopped | Cause::TimedOut { .. }, Flash::Ssh(flash)) = (cause, flash) else { return Vec::new() };
+    let Flash::Ssh(flash) = flash else { return Vec::new() };
+    if let (Cause::Session(SessionError::LoginRefused { .. }), true) = (cause, flash.in_place) {
+        return vec![
+            "if an earlier run has begun to overwrite the disk, the server can no longer read from it who may log in: wait until \
+             Talos is up, and apply again"
+                .to_owned(),
+        ];
+    }
+    let (Cause::Stopped | Cause::TimedOut { .. }) = cause else { return Vec::new() };
     let left = if flash.in_place {
         format!(
             "if {} is being overwritten by the system that runs from it, that goes on by itself and ends with a reboot",
@@ -231,5 +239,12 @@ mod tests {
         let late = Cause::TimedOut { after: Duration::ZERO, last: String::new() };
         assert!(hints(&flash(false), &late)[1].contains("timeouts.create"));
         assert!(hints(&flash(false), &Cause::NoImageUrl).is_empty());
+        let refused = || {
+            let (user, address) = ("ubuntu".into(), "h:22".into());
+            let error = SessionError::LoginRefused { user, address, tried: "a key".into(), accepts: String::new() };
+            Cause::Session(error)
+        };
+        assert!(hints(&flash(true), &refused())[0].contains("wait until Talos is up"));
+        assert!(hints(&flash(false), &refused()).is_empty());
     }
 }

@@ -202,6 +202,11 @@ impl SessionError {
         match self {
             // A server that starts, or that drops some of many connections (MaxStartups), hangs up before it has said a word.
             Self::Handshake { source, .. } => matches!(**source, Disconnect | HUP | IO(_)),
+            // EAI_AGAIN has no kind of its own: glibc's words, macOS', and musl's.
+            Self::Resolve { source, .. } => {
+                let said = source.to_string();
+                said.contains("Temporary failure in name resolution") || said.ends_with("Try again")
+            }
             Self::Busy { .. }
             | Self::Refused { .. }
             | Self::Unreachable { .. }
@@ -263,4 +268,19 @@ impl SessionError {
 
 fn hint(text: &str) -> Vec<String> {
     vec![text.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_server_that_does_not_answer_is_asked_again_but_not_one_that_knows_no_such_name() {
+        let transient = |said: &str| {
+            let source = std::io::Error::other(format!("failed to lookup address information: {said}"));
+            SessionError::Resolve { host: "node.example".into(), source }.is_transient()
+        };
+        assert!(transient("Temporary failure in name resolution") && transient("Try again"));
+        assert!(!transient("Name or service not known") && !transient("Name does not resolve"));
+    }
 }
