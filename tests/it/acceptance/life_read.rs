@@ -15,6 +15,25 @@ async fn somebody(stage: &Stage) -> Node {
     Node::connect(&address, &Trust::Mutual(credentials), Duration::from_secs(10)).await.expect("the node answers")
 }
 
+/// Somebody upgrades the node to v1.12.3, and waits until it runs; gives the schematic.
+async fn upgraded_by_somebody(stage: &Stage) -> String {
+    let id = stage.world.register_schematic("customization:\n  systemExtensions:\n    officialExtensions: [siderolabs/tailscale, siderolabs/iscsi-tools]\n").expect("a schematic");
+    let request = talosoci::client::talos::UpgradeRequest {
+        image: format!("factory.talos.dev/oracle-installer/{id}:v1.12.3"),
+        preserve: true,
+        force: false,
+        stage: false,
+        powercycle: false,
+    };
+    somebody(stage).await.upgrade(&request, Duration::from_secs(30)).await.expect("an upgrade");
+    let booted = stage.world.journal_book().wait_for(Duration::from_secs(30), |entry| {
+        matches!(&entry.event, Event::Boot(talosoci::sim::BootVerdict::Installed { version, .. }) if version == "v1.12.3")
+    });
+    assert!(booted.await.is_some(), "{}", stage.journal());
+    assert!(stage.node.wait_for_stage("running", Duration::from_secs(30)).await, "{}", stage.journal());
+    id
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_changed_shows_in_the_plan_and_is_set_right() {
     let Some(stage) = joined("v1.13.9").await else { return };
@@ -31,23 +50,26 @@ async fn what_somebody_else_changed_shows_in_the_plan_and_is_set_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_version_and_schematic_on_the_node_show_in_the_plan() {
     let Some(stage) = joined("v1.12.2").await else { return };
-    let id = stage.world.register_schematic("customization:\n  systemExtensions:\n    officialExtensions: [siderolabs/tailscale, siderolabs/iscsi-tools]\n").expect("a schematic");
-    let request = talosoci::client::talos::UpgradeRequest {
-        image: format!("factory.talos.dev/oracle-installer/{id}:v1.12.3"),
-        preserve: true,
-        force: false,
-        stage: false,
-        powercycle: false,
-    };
-    somebody(&stage).await.upgrade(&request, Duration::from_secs(30)).await.expect("an upgrade");
-    let booted = stage.world.journal_book().wait_for(Duration::from_secs(30), |entry| {
-        matches!(&entry.event, Event::Boot(talosoci::sim::BootVerdict::Installed { version, .. }) if version == "v1.12.3")
-    });
-    assert!(booted.await.is_some(), "{}", stage.journal());
-    assert!(stage.node.wait_for_stage("running", Duration::from_secs(30)).await, "{}", stage.journal());
+    let id = upgraded_by_somebody(&stage).await;
     let said = stage.plan().await;
     assert_eq!(said.code, Some(2), "{}", said.text);
     said.says("\"upgrade\"").says("\"v1.12.3\" -> \"v1.12.2\"").says(&id);
+    stage.apply().await.ok();
+    stage.plan().await.ok().says("No changes.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_after_the_plan_is_not_undone_by_an_apply_that_planned_none() {
+    let Some(stage) = joined("v1.12.2").await else { return };
+    live_change(&stage, "cloudbox2.example.com");
+    let plan = stage.run(&["plan", "-no-color", "-out=saved"]).await.ok();
+    assert!(plan.text.contains("\"apply\"") && !plan.text.contains("\"upgrade\""), "{}", plan.text);
+    upgraded_by_somebody(&stage).await;
+    let said = stage.run(&["apply", "-no-color", "saved"]).await.failed();
+    said.says("the node runs Talos v1.12.3").says("as when this was planned").says("plan again");
+    assert_eq!(stage.count(|event| matches!(event, Event::Upgraded { .. })), 1, "{}", stage.journal());
+    // Planned again, it is set right.
+    stage.plan().await.says("\"upgrade\"");
     stage.apply().await.ok();
     stage.plan().await.ok().says("No changes.");
 }
