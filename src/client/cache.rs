@@ -10,10 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 use url::Url;
 
 use crate::client::factory::{Factory, FactoryError};
@@ -28,11 +28,14 @@ mod shelf;
 pub use ground::{linked_by_another, user};
 pub use prepared::{PreparedImage, ReadError};
 
-use preparing::{Failure, Preparation};
+use preparing::{Failure, Preparation, Source};
 use shelf::Shelf;
 
 /// Total size that [`ImageCache`] keeps by default: a dozen images of 265 MB, compressed and prepared.
 pub const DEFAULT_LIMIT: u64 = 4 << 30;
+
+/// Chunks of a download that wait for the decoder.
+const ARRIVING: usize = 8;
 
 /// Pause between two tries for a lock that another holds while it downloads.
 const LOCK_INTERVAL: Duration = Duration::from_millis(200);
@@ -241,7 +244,7 @@ impl ImageCache {
         if let Some(image) = self.compressed(&key, wanted.pinned).await {
             return Ok(image);
         }
-        let image = self.download(wanted, &key, tell).await?;
+        let image = self.download(wanted, &key, tell, None).await?;
         self.shelf.evict(&image.sha256, self.limit);
         Ok(image)
     }
@@ -311,15 +314,28 @@ impl ImageCache {
     async fn make(&self, wanted: Wanted<'_>, key: &str, tell: OnFetch<'_>) -> Result<PreparedImage, CacheError> {
         self.shelf.sweep(key);
         if let Some(image) = self.named(key, wanted.pinned) {
-            match self.decode(&image, key, tell).await {
+            let done = match File::open(&image.path) {
+                Ok(file) => self.keep(Preparation::start(Source::File(file), self.shelf.part(key)), &image, tell).await,
+                Err(error) => Err(Failure::Read(error)),
+            };
+            match done {
                 Err(Failure::Read(_) | Failure::Decode(_) | Failure::OtherDigest) => {
                     tracing::warn!(path = %image.path.display(), "the cached disk image is damaged; downloading it again");
                 }
                 done => return self.made(done, wanted.url, &image),
             }
         }
-        let image = self.download(wanted, key, tell).await?;
-        let done = self.decode(&image, key, tell).await;
+        let (arrived, arriving) = mpsc::channel(ARRIVING);
+        let preparation = Preparation::start(Source::Download(arriving), self.shelf.part(key));
+        let image = match self.download(wanted, key, tell, Some(arrived)).await {
+            Ok(image) => image,
+            Err(error) => {
+                // It ends as well, and leaves nothing.
+                let _ = preparation.end(|_| ()).await;
+                return Err(error);
+            }
+        };
+        let done = self.keep(preparation, &image, tell).await;
         let made = self.made(done, wanted.url, &image)?;
         self.shelf.evict(&image.sha256, self.limit);
         Ok(made)
@@ -349,32 +365,15 @@ impl ImageCache {
         })
     }
 
-    /// Decoding is work for a processor, not for the reactor. A dropped call stops it.
-    async fn decode(&self, image: &CachedImage, key: &str, tell: OnFetch<'_>) -> Result<PreparedImage, Failure> {
-        let stop = CancellationToken::new();
-        let _stopped_with_us = stop.clone().drop_guard();
-        let preparation = Preparation {
-            compressed: image.path.clone(),
-            sha256: image.sha256.clone(),
-            part: self.shelf.part(key),
-            target: self.shelf.prepared(&image.sha256),
-        };
-        let (done, mut seen) = watch::channel(0);
-        let task = tokio::task::spawn_blocking(move || {
-            preparation.run(&stop, |bytes| {
-                done.send_replace(bytes);
-            })
-        });
-        tokio::pin!(task);
-        let made = loop {
-            tokio::select! {
-                made = &mut task => break made,
-                Ok(()) = seen.changed() => {
-                    tell(Fetching::Preparing { done: *seen.borrow_and_update(), total: image.size });
-                }
-            }
-        };
-        let made = made.unwrap_or(Err(Failure::Stopped))?;
+    /// Waits for what is made of an image, and gives it its name.
+    async fn keep(
+        &self,
+        preparation: Preparation,
+        image: &CachedImage,
+        tell: OnFetch<'_>,
+    ) -> Result<PreparedImage, Failure> {
+        let prepared = preparation.end(|done| tell(Fetching::Preparing { done, total: image.size })).await?;
+        let made = prepared.keep(&image.sha256, &self.shelf.prepared(&image.sha256))?;
         tracing::info!(path = %made.path().display(), bytes = made.image().data_size(), "disk image decoded and prepared");
         Ok(made)
     }
@@ -400,7 +399,14 @@ impl ImageCache {
         Some(image)
     }
 
-    async fn download(&self, wanted: Wanted<'_>, key: &str, tell: OnFetch<'_>) -> Result<CachedImage, CacheError> {
+    /// Downloads. Who decodes meanwhile gets the bytes as they arrive.
+    async fn download(
+        &self,
+        wanted: Wanted<'_>,
+        key: &str,
+        tell: OnFetch<'_>,
+        mut decoder: Option<mpsc::Sender<Option<Bytes>>>,
+    ) -> Result<CachedImage, CacheError> {
         let Wanted { factory, url, pinned } = wanted;
         let part = self.shelf.part(key);
         let failed = |source| CacheError::Download { url: url.clone(), source };
@@ -425,7 +431,16 @@ impl ImageCache {
             hash.update(&chunk);
             size += chunk.len() as u64;
             file.write_all(&chunk).await.map_err(|source| broken(&part.0, source))?;
+            if let Some(listening) = &decoder
+                && listening.send(Some(chunk)).await.is_err()
+            {
+                // It has found a flaw, and says so when the digest is known: that tells a damaged image from another one.
+                decoder = None;
+            }
             tell(Fetching::Downloading { done: size, total });
+        }
+        if let Some(listening) = decoder {
+            let _ = listening.send(None).await;
         }
         // Only this tells of a last write that failed.
         file.flush().await.map_err(|source| broken(&part.0, source))?;

@@ -311,6 +311,38 @@ async fn a_run_that_is_given_up_while_it_decodes_leaves_nothing_half_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_decoded_while_it_is_downloaded() {
+    let raw = image::raw(26);
+    let xz = Bytes::from(image::xz(&raw));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let store = Store { folder: tempfile::tempdir().unwrap(), base, asked: Arc::default() };
+    // The rest does not come before some of the beginning is decoded.
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", xz.len());
+        let (first, rest) = xz.split_at(xz.len() * 3 / 4);
+        stream.write_all(&[head.as_bytes(), first].concat()).await.unwrap();
+        let decoded =
+            || store.files("part").iter().any(|path| fs::metadata(path).is_ok_and(|part| part.len() > 1 << 20));
+        while !decoded() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        stream.write_all(rest).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let prepared = tokio::select! {
+        made = tokio::time::timeout(std::time::Duration::from_secs(60), store.prepare()) => made,
+        () = serve => unreachable!("it waits for ever"),
+    };
+    assert!(rebuilt(&prepared.expect("nothing was decoded before the end").unwrap()) == raw);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn both_forms_of_the_image_used_longest_ago_go_and_open_ones_stay_readable() {
     let raw = image::raw(12);
     let store = Store::with(image::xz(&raw)).await;

@@ -1,11 +1,13 @@
-//! Decodes a compressed image into a prepared one.
+//! Decodes a compressed image into a prepared one, while it is downloaded if it is.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ground::is_full;
 use super::prepared::PreparedImage;
@@ -38,55 +40,105 @@ pub(super) enum Failure {
     Stopped,
 }
 
-/// What is prepared, and where.
+/// Where the compressed image comes from.
+pub(super) enum Source {
+    File(File),
+    /// As it arrives; `None` is its end. A download that fails ends without one.
+    Download(mpsc::Receiver<Option<Bytes>>),
+}
+
+/// An image that is being decoded, by a thread of its own. Dropping it stops that.
 pub(super) struct Preparation {
-    pub(super) compressed: PathBuf,
-    /// Hex, of the compressed image.
-    pub(super) sha256: String,
-    pub(super) part: Part,
-    pub(super) target: PathBuf,
+    task: JoinHandle<Result<Prepared, Failure>>,
+    /// Compressed bytes that were read.
+    seen: watch::Receiver<u64>,
+    _stopped_with_us: DropGuard,
+}
+
+/// A prepared image without a name.
+pub(super) struct Prepared {
+    part: Part,
+    file: File,
+    image: Image,
 }
 
 impl Preparation {
-    /// Decodes to the end, and gives the file its name only when everything is on the disk. `tell` hears of compressed bytes.
-    pub(super) fn run(self, stop: &CancellationToken, tell: impl Fn(u64)) -> Result<PreparedImage, Failure> {
-        let mut sink = Sink::create(&self.part.0)?;
-        let image = self.decode(&mut sink, stop, tell)?;
-        if image.compressed_sha256.to_string() != self.sha256 {
-            return Err(Failure::OtherDigest);
-        }
-        sink.write(&image.prepared_end())?;
-        let file = sink.finish()?;
-        fs::rename(&self.part.0, &self.target).map_err(|source| Failure::Write(self.target.clone(), source))?;
-        Ok(PreparedImage::of(&self.target, file, image))
+    pub(super) fn start(source: Source, part: Part) -> Self {
+        let stop = CancellationToken::new();
+        let stopped_with_us = stop.clone().drop_guard();
+        let (done, seen) = watch::channel(0);
+        let task = tokio::task::spawn_blocking(move || Prepared::make(source, part, &stop, &done));
+        Self { task, seen, _stopped_with_us: stopped_with_us }
     }
 
-    fn decode(&self, sink: &mut Sink<'_>, stop: &CancellationToken, tell: impl Fn(u64)) -> Result<Image, Failure> {
-        let mut file = File::open(&self.compressed).map_err(Failure::Read)?;
-        let mut decoder = Decoder::new(DecodeOptions { max_extent: EXTENT, ..DecodeOptions::new(LARGEST) });
-        let mut done = 0;
+    /// Waits for its end. `tell` hears of compressed bytes.
+    pub(super) async fn end(mut self, tell: impl Fn(u64)) -> Result<Prepared, Failure> {
         loop {
+            tokio::select! {
+                biased;
+                Ok(()) = self.seen.changed() => tell(*self.seen.borrow_and_update()),
+                made = &mut self.task => return made.unwrap_or(Err(Failure::Stopped)),
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// Decodes to the end.
+    fn make(
+        mut source: Source,
+        part: Part,
+        stop: &CancellationToken,
+        done: &watch::Sender<u64>,
+    ) -> Result<Self, Failure> {
+        let mut sink = Sink::create(&part.0)?;
+        let mut decoder = Decoder::new(DecodeOptions { max_extent: EXTENT, ..DecodeOptions::new(LARGEST) });
+        let image = loop {
+            let chunk = source.next()?;
             if stop.is_cancelled() {
                 return Err(Failure::Stopped);
             }
-            let mut chunk = vec![0; CHUNK];
-            let read = file.read(&mut chunk).map_err(Failure::Read)?;
-            if read == 0 {
-                decoder.end_of_input();
-            } else {
-                chunk.truncate(read);
-                decoder.push(Bytes::from(chunk));
+            let read = chunk.as_ref().map(Bytes::len);
+            match chunk {
+                Some(bytes) => decoder.push(bytes),
+                None => decoder.end_of_input(),
             }
             while let Some(event) = decoder.next_event().map_err(Failure::Decode)? {
                 if let Event::Data { bytes, .. } = event {
                     sink.write(&bytes)?;
                 }
             }
-            done += read as u64;
-            tell(done);
-            if read == 0 {
-                return decoder.finish().map_err(Failure::Decode);
+            match read {
+                Some(read) => done.send_modify(|done| *done += read as u64),
+                None => break decoder.finish().map_err(Failure::Decode)?,
             }
+        };
+        sink.write(&image.prepared_end())?;
+        let file = sink.finish()?;
+        Ok(Self { part, file, image })
+    }
+
+    /// Gives it its name, if it is made of what has this digest (hex). Everything is on the disk by now.
+    pub(super) fn keep(self, sha256: &str, target: &Path) -> Result<PreparedImage, Failure> {
+        if self.image.compressed_sha256.to_string() != sha256 {
+            return Err(Failure::OtherDigest);
+        }
+        fs::rename(&self.part.0, target).map_err(|source| Failure::Write(target.to_owned(), source))?;
+        Ok(PreparedImage::of(target, self.file, self.image))
+    }
+}
+
+impl Source {
+    /// The next bytes, or `None` at the end.
+    fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        match self {
+            Self::File(file) => {
+                let mut chunk = vec![0; CHUNK];
+                let read = file.read(&mut chunk).map_err(Failure::Read)?;
+                chunk.truncate(read);
+                Ok((read > 0).then(|| Bytes::from(chunk)))
+            }
+            Self::Download(arriving) => arriving.blocking_recv().ok_or(Failure::Stopped),
         }
     }
 }

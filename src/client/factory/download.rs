@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream};
 use reqwest::Response;
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -125,14 +124,6 @@ impl Download {
             self.resumes_left = self.http.waits.attempts;
         }
         Ok(new)
-    }
-
-    /// The download as a stream of chunks that ends after the first error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, FactoryError>> + Send {
-        stream::try_unfold(
-            self,
-            |mut download| async move { Ok(download.chunk().await?.map(|chunk| (chunk, download))) },
-        )
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>, FactoryError> {
