@@ -206,8 +206,7 @@ struct NodeIp {
 
 impl NodeIp {
     fn of(subject: &Subject<'_>) -> Self {
-        let written: Vec<&str> =
-            items(subject.config.get("machine.kubelet.nodeIP.validSubnets")).iter().filter_map(Node::as_str).collect();
+        let written = subject.config.node_ip_subnets();
         Self {
             only: written.iter().filter(|text| !text.starts_with('!')).filter_map(|text| subnet(text)).collect(),
             not: written.iter().filter_map(|text| text.strip_prefix('!')).filter_map(subnet).collect(),
