@@ -6,9 +6,8 @@ use ipnet::IpNet;
 
 use crate::node::checks::Subject;
 use crate::node::finding::Findings;
-use crate::node::layout::{items, subnet};
+use crate::node::layout::subnet;
 use crate::talos::image::{Architecture, InstallerReference};
-use crate::talos::machine_config::yaml::Node;
 use crate::talos::schematic::Schematic;
 
 /// Metadata service and resolver of every Oracle Cloud instance, on a link-local address.
