@@ -4,11 +4,14 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle};
 
-use super::double_quoted;
+use super::{double_quoted, leading_tab};
 
 /// The text as go-yaml v3 writes it again without comments. `None` when it is no YAML, and for the rarer parts of the
 /// language, whose layout is not known here: anchors, tags, folded text, keys of more than one line.
 pub fn relayout(text: &str) -> Option<String> {
+    if leading_tab(text).is_some() {
+        return None;
+    }
     let options = granit_parser::options! { emit_comments: false };
     let mut open: Vec<(Part, Vec<Part>)> = Vec::new();
     let mut documents = Vec::new();
