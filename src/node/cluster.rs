@@ -6,9 +6,8 @@ use url::Url;
 
 use crate::node::checks::Subject;
 use crate::node::finding::Findings;
-use crate::node::layout::{items, subnet};
+use crate::node::layout::subnet;
 use crate::talos::image::split_reference;
-use crate::talos::machine_config::yaml::Node;
 use crate::talos::version::TalosVersion;
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
@@ -69,14 +68,11 @@ fn subnets(subject: &Subject<'_>, findings: &mut Findings) {
     if subject.open.subnets || subject.open.addresses {
         return;
     }
-    for (key, what, attribute) in
-        [("podSubnets", "pods", "cluster.pod_subnets"), ("serviceSubnets", "services", "cluster.service_subnets")]
-    {
-        let nets = items(subject.config.get(&format!("cluster.network.{key}")))
-            .iter()
-            .filter_map(Node::as_str)
-            .filter_map(subnet);
-        for net in nets {
+    for (nets, what, attribute) in [
+        (subject.config.pod_subnets(), "pods", "cluster.pod_subnets"),
+        (subject.config.service_subnets(), "services", "cluster.service_subnets"),
+    ] {
+        for net in nets.iter().filter_map(|net| subnet(net)) {
             if let Some(own) = subject.layout.addresses.iter().find(|own| net.contains(&own.addr())) {
                 findings.error(
                     "subnets-overlap",

@@ -6,9 +6,8 @@ use ipnet::IpNet;
 
 use crate::node::checks::Subject;
 use crate::node::finding::Findings;
-use crate::node::layout::{items, subnet};
+use crate::node::layout::subnet;
 use crate::talos::image::{Architecture, InstallerReference};
-use crate::talos::machine_config::yaml::Node;
 use crate::talos::schematic::Schematic;
 
 /// Metadata service and resolver of every Oracle Cloud instance, on a link-local address.
@@ -206,8 +205,7 @@ struct NodeIp {
 
 impl NodeIp {
     fn of(subject: &Subject<'_>) -> Self {
-        let written: Vec<&str> =
-            items(subject.config.get("machine.kubelet.nodeIP.validSubnets")).iter().filter_map(Node::as_str).collect();
+        let written = subject.config.node_ip_subnets();
         Self {
             only: written.iter().filter(|text| !text.starts_with('!')).filter_map(|text| subnet(text)).collect(),
             not: written.iter().filter_map(|text| text.strip_prefix('!')).filter_map(subnet).collect(),

@@ -36,7 +36,7 @@ impl Leaf {
                 Err(_) => Err("is marked as a whole number and is none"),
             },
             "float" => match text.parse::<f64>() {
-                Ok(value) => Ok(sound(Kind::Float, value.to_string())),
+                Ok(value) => Ok(sound(Kind::Float, go_fixed(value))),
                 Err(_) => Err("is marked as a number and is none"),
             },
             // strconv.ParseBool
@@ -199,6 +199,17 @@ mod tests {
         ] {
             let opened = Opened { kind, bytes: Zeroizing::new(text.as_bytes().to_vec()) };
             assert_eq!(Leaf::opened(&opened).is_ok(), sound, "{kind} {text}");
+        }
+    }
+
+    #[test]
+    fn numbers_without_end_are_the_same_before_and_after() {
+        for (text, wanted) in [(".inf", ".inf"), ("-.inf", "-.inf"), (".nan", ".nan"), ("-0.0", "-0")] {
+            let written = Leaf::written(text, true);
+            let opened = Opened { kind: "float", bytes: Zeroizing::new(written.bytes().to_vec()) };
+            let opened = Leaf::opened(&opened).expect("a number");
+            assert_eq!(opened.bytes(), written.bytes(), "{text}");
+            assert_eq!(opened.yaml(false), wanted);
         }
     }
 }

@@ -158,6 +158,21 @@ fn several_recipients_can_open_the_same_file() {
 }
 
 #[test]
+fn a_file_of_the_real_sops_opens_with_the_key_of_each_of_its_recipients() {
+    let wanted = "# head\na: hello\nb:\n    - 1\n    - -.inf\n    - true\n";
+    let keys = [
+        (KeyKind::Age, golden!("key.txt")),
+        (KeyKind::Ssh, golden!("ssh_ed25519")),
+        (KeyKind::Ssh, golden!("ssh_rsa")),
+    ];
+    for (kind, key) in keys {
+        let mut ring = Keyring::new();
+        ring.add("key", kind, key);
+        assert_eq!(decrypt(golden!("recipients.sops.yaml"), &ring).unwrap().expose(), wanted, "{ring:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_encrypted_is_refused() {
     let error = |text: &str, recipient: &str| {
         let result = encrypt(text, Format::Yaml, &[recipient], &entropy(), NOW);

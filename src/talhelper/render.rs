@@ -212,10 +212,14 @@ impl<'a> Work<'a> {
             findings.unsupported(TOP, &format!("the Go template in the file of {path}"));
             return Err(TalhelperError::Talconfig { file: file.to_owned(), findings: findings.finish() });
         }
-        // A file that is no YAML keeps its comments, if they are any.
-        match yaml::without_comments(text.expose()) {
-            Ok(bare) => files::fill_in(file, &bare, self.variables).map(|done| done.text),
-            Err(_) => files::fill_in(file, text.expose(), self.variables).map(|done| done.text),
+        // A file that is no YAML keeps its comments, if they are any. Mistakes are told with the lines of the file.
+        let bare = yaml::without_comments(text.expose());
+        let done = files::fill_in(file, bare.as_deref().unwrap_or(text.expose()), self.variables)?.text;
+        // The layout of a patch is nobody's content.
+        let laid = if path.contains("patches") { None } else { yaml::relayout(text.expose()) };
+        match laid {
+            Some(laid) => files::fill_in(file, &laid, self.variables).map(|done| done.text),
+            None => Ok(done),
         }
     }
 

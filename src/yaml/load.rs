@@ -12,6 +12,9 @@ use super::{At, Entry, Node, Resolved, Scalar, Value, YamlError};
 /// Broken syntax, a key used twice in one mapping, a key that is no scalar, a `<<` that merges no mapping,
 /// aliases that would blow the document up.
 pub fn parse_documents(text: &str) -> Result<Vec<Node>, YamlError> {
+    if let Some(at) = leading_tab(text) {
+        return Err(problem(at, LEADING_TAB));
+    }
     let mut loader = Loader::default();
     let options = granit_parser::options! { emit_comments: false };
     for event in Parser::new_from_str_with_options(text, options) {
@@ -39,6 +42,9 @@ pub fn parse_single(text: &str) -> Result<Option<Node>, YamlError> {
 /// # Errors
 /// Broken syntax.
 pub fn without_comments(text: &str) -> Result<String, YamlError> {
+    if let Some(at) = leading_tab(text) {
+        return Err(problem(at, LEADING_TAB));
+    }
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     // A long comment is no attack here: the text is in memory already.
@@ -55,6 +61,24 @@ pub fn without_comments(text: &str) -> Result<String, YamlError> {
     out.push_str(&text[done..]);
     Ok(out)
 }
+
+/// The first tab that a line before the content begins with, be it blank or a comment: there, go-yaml takes blanks only.
+pub fn leading_tab(text: &str) -> Option<At> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (index, line) in text.lines().enumerate() {
+        let body = line.trim_start_matches([' ', '\t']);
+        if let Some(tab) = line[..line.len() - body.len()].find('\t') {
+            return Some(At { line: index + 1, column: tab + 1 });
+        }
+        if !body.is_empty() && !body.starts_with('#') {
+            break;
+        }
+    }
+    None
+}
+
+/// What is said of it.
+pub const LEADING_TAB: &str = "a tab before the first key; only blanks may stand there";
 
 #[derive(Default)]
 struct Loader {
@@ -264,10 +288,20 @@ mod tests {
             ("a: {<<: 1}\n", "<< takes a mapping"),
             ("a: 1\n---\nb: 2\n", "second document"),
             ("a:\n\t- b\n", "line 2"),
+            ("\t\na: 1\n", "line 1, column 1: a tab before"),
+            ("# c\n \t# d\na: 1\n", "line 2, column 2: a tab before"),
         ] {
             let error = parse_single(yaml).unwrap_err().to_string();
             assert!(error.contains(wanted), "{yaml:?}: {error}");
         }
+    }
+
+    #[test]
+    fn tabs_may_follow_the_content_that_begins() {
+        for yaml in ["a: 1\t# c\n", "a:\t1\n", "# c\t\n\na: 1\n", "{\n\t\"a\": 1\n}\n"] {
+            assert_eq!(text(&one(yaml), "a"), "1", "{yaml:?}");
+        }
+        assert!(without_comments("\t# c\na: 1\n").is_err());
     }
 
     #[test]

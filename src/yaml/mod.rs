@@ -5,13 +5,15 @@
 
 mod emit;
 mod load;
+mod relayout;
 mod resolve;
 mod words;
 
 use std::fmt;
 
 pub use emit::{Emit, EmittedStyle, double_quoted, emit, scalar_style};
-pub use load::{parse_documents, parse_single, without_comments};
+pub use load::{LEADING_TAB, leading_tab, parse_documents, parse_single, without_comments};
+pub use relayout::relayout;
 pub use resolve::{Resolved, is_base60, is_old_bool, resolve};
 pub use words::{go_float, nearest, sort_keys};
 

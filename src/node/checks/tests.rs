@@ -24,6 +24,12 @@ fn schematic(draft: &mut Draft, extensions: &str) {
         text(&format!("customization:\n  systemExtensions:\n    officialExtensions: [{extensions}]\n"));
 }
 
+/// One of the documents that hold since 1.14 what the `machine`/`cluster` document held.
+fn document(draft: &mut Draft, text: &str) {
+    const NEXT: &str = "---\napiVersion: v1alpha1\nkind: HostnameConfig\n";
+    edit(draft, NEXT, &format!("---\napiVersion: v1alpha1\nkind: {text}\n{NEXT}"));
+}
+
 type Break = fn(&mut Draft);
 
 const CASES: &[(&str, Severity, Break)] = &[
@@ -40,14 +46,26 @@ const CASES: &[(&str, Severity, Break)] = &[
     ("metadata-route-missing", Error, |d| edit(d, "  - destination: 169.254.0.0/16\n", "")),
     ("subnets-overlap", Error, |d| edit(d, "10.244.0.0/16", "10.0.0.0/16")),
     ("subnets-overlap", Error, |d| edit(d, "10.96.0.0/12", "10.0.0.0/12")),
+    ("subnets-overlap", Error, |d| {
+        edit(d, "    podSubnets:\n      - 10.244.0.0/16\n", "");
+        document(d, "KubeNetworkConfig\npodSubnets: [10.0.0.0/16]");
+    }),
     ("address-not-in-cert-sans", Warning, |d| edit(d, "    - 10.0.0.214\n", "")),
     ("node-ip-open", Warning, |d| edit(d, "    nodeIP:\n      validSubnets:\n        - 10.0.0.0/24\n", "")),
     ("node-ip-not-in-subnets", Error, |d| edit(d, "- 10.0.0.0/24", "- 10.0.1.0/24")),
     ("node-ip-not-in-subnets", Error, |d| edit(d, "- 10.0.0.0/24", "- 10.0.0.0/24\n        - '!10.0.0.214/32'")),
+    ("node-ip-not-in-subnets", Error, |d| {
+        edit(d, "    nodeIP:\n      validSubnets:\n        - 10.0.0.0/24\n", "");
+        document(d, "KubeNodeConfig\nnodeIP: {validSubnets: [10.0.1.0/24]}");
+    }),
     ("node-ip-tailscale", Error, |d| edit(d, "- 10.0.0.0/24", "- 10.0.0.0/24\n        - 100.64.0.0/10")),
     ("node-ip-tailscale", Error, |d| edit(d, "- 10.0.0.0/24", "- 0.0.0.0/0")),
     ("kubernetes-version", Error, |d| edit(d, "kubelet:v1.35.0", "kubelet:v1.29.1")),
     ("kubernetes-version", Error, |d| edit(d, "kubelet:v1.35.0", "kubelet:v1.36.0")),
+    ("kubernetes-version", Error, |d| {
+        edit(d, "    image: ghcr.io/siderolabs/kubelet:v1.35.0\n", "");
+        document(d, "KubeletConfig\nimage: ghcr.io/siderolabs/kubelet:v1.36.0");
+    }),
     ("architecture-not-arm64", Warning, |d| {
         image(d).url = text("https://factory.talos.dev/image/x/v1.12.2/oracle-amd64.raw.xz")
     }),
@@ -78,6 +96,10 @@ const CASES: &[(&str, Severity, Break)] = &[
     ("kubespan-beside-tailscale", Warning, |d| edit(d, "enabled: false", "enabled: true")),
     ("control-plane-path", Warning, |d| edit(d, "name: tailscale", "name: nut-client")),
     ("cluster-endpoint-scheme", Error, |d| edit(d, "https://192.168.1.50:6443", "http://192.168.1.50:6443")),
+    ("cluster-endpoint-scheme", Error, |d| {
+        edit(d, "    endpoint: https://192.168.1.50:6443\n", "");
+        document(d, "KubeClusterConfig\nendpoint: http://192.168.1.50:6443");
+    }),
     ("cluster-endpoint-port", Warning, |d| edit(d, "https://192.168.1.50:6443", "https://192.168.1.50")),
     ("cluster-endpoint-is-the-node", Error, |d| edit(d, "https://192.168.1.50:6443", "https://10.0.0.214:6443")),
     ("cluster-endpoint-is-the-node", Error, |d| edit(d, "https://192.168.1.50:6443", "https://150.136.211.213:6443")),

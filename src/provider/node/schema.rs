@@ -5,7 +5,6 @@ use crate::provider::node::renewed;
 use crate::provider::settings::client_configuration_attribute;
 use crate::tfplugin::schema::{Attribute, Schema};
 use crate::tfplugin::types::Type;
-use crate::tfplugin::validator::{one_of, within};
 
 /// The schema.
 pub fn schema() -> Schema {
@@ -47,7 +46,6 @@ fn identity() -> Vec<Attribute> {
         Attribute::number("talos_port")
             .optional()
             .default(50000)
-            .validate(within(1..=65535))
             .description("Port of the Talos API."),
         Attribute::string("instance_id").computed().optional().use_state_for_unknown().description(
             "OCID of the instance. A change means a new machine: the node is replaced. Learned from the node when not set.",
@@ -88,7 +86,7 @@ fn flash() -> Attribute {
         "ssh",
         [
             Attribute::string("host").optional().description("Host. Default: `endpoint`. A helper that the disk is attached to has another, and is not rebooted: the create then waits for the disk to be moved back."),
-            Attribute::number("port").optional().default(22).validate(within(1..=65535)).description("Port."),
+            Attribute::number("port").optional().default(22).description("Port."),
             Attribute::string("user").optional().description(
                 "User: root, or one with password-less sudo. Default: that of the provider block, else `root`.",
             ),
@@ -108,7 +106,6 @@ fn flash() -> Attribute {
             Attribute::string("host_key_policy")
                 .optional()
                 .default("strict")
-                .validate(one_of(&["strict", "accept-new"]))
                 .description("`strict` needs `host_key` or `known_hosts`; `accept-new` trusts whatever answers first, for one apply."),
         ],
     )
@@ -120,7 +117,6 @@ fn flash() -> Attribute {
             Attribute::string("method")
                 .optional()
                 .default("ssh")
-                .validate(one_of(&["ssh", "in_place", "none"]))
                 .description(
                     "`ssh`: write the disk from a rescue shell, from which it is free. `in_place`: overwrite the disk of the \
                      system that runs, such as the Ubuntu that the instance was launched with. All that is needed is brought \
@@ -135,7 +131,6 @@ fn flash() -> Attribute {
             Attribute::string("source")
                 .optional()
                 .default("push")
-                .validate(one_of(&["push", "pull"]))
                 .description(
                     "`push`: the image is sent over SSH, about 140 MB; the rescue system needs no internet. `pull`: the rescue \
                      system downloads it, with curl or wget and xz or zstd, which is faster behind a slow uplink; it is \
@@ -144,7 +139,6 @@ fn flash() -> Attribute {
             Attribute::string("zero")
                 .optional()
                 .default("partitions")
-                .validate(one_of(&["partitions", "needed", "all"]))
                 .description(
                     "Which zero ranges of the image are written: all inside `partitions` and partition tables, only those \
                      `needed` by someone who reads them, or `all`.",
@@ -174,7 +168,6 @@ fn configuration() -> Vec<Attribute> {
         Attribute::string("activation")
             .optional()
             .default("upgrade")
-            .validate(one_of(&["upgrade", "auto", "none"]))
             .description(
                 "How the system extensions become active. `upgrade`: through a temporary control plane that is \
                  bootstrapped and upgraded to the installer. `auto` (recommended): the same, but only when they are not \
@@ -234,7 +227,6 @@ fn behaviour() -> Vec<Attribute> {
         Attribute::string("apply_mode")
             .optional()
             .default("auto")
-            .validate(one_of(&["auto", "no_reboot", "staged", "reboot"]))
             .description(
                 "How a later change of the configuration is applied. `auto`: live where the release can, with a reboot where \
                  it must (Talos 1.14 never reboots by itself). `no_reboot`: live, or an error. `staged`: at the next reboot, \

@@ -10,6 +10,7 @@ use crate::provider::ephemeral::MachineConfiguration;
 use crate::provider::settings::Settings;
 use crate::sops::{ENTROPY_LENGTH, Format, encrypt};
 use crate::tfplugin::ephemeral::EphemeralResource;
+use crate::tfplugin::validate;
 
 const TALCONFIG: &str = include_str!("../../../tests/golden/guide/talconfig.yaml");
 const TALENV: &str = include_str!("../../../tests/golden/guide/talenv.yaml");
@@ -224,6 +225,30 @@ fn a_node_that_tells_little_leaves_nothing_unknown() {
     let state = model::settled(state);
     let open: Vec<_> = state.as_map().unwrap().iter().filter(|(_, value)| value.is_unknown()).collect();
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_wrong_word_or_port_is_told_once() {
+    let word = |name: &'static str| (name, Value::from("wrong-word"));
+    let ssh = |pair| ("flash", Value::object([("ssh", Value::object([pair]))]));
+    let flash = |pair| ("flash", Value::object([pair]));
+    for (pair, seen) in [
+        (word("apply_mode"), "wrong-word"),
+        (word("activation"), "wrong-word"),
+        (flash(word("method")), "wrong-word"),
+        (flash(word("source")), "wrong-word"),
+        (flash(word("zero")), "wrong-word"),
+        (ssh(word("host_key_policy")), "wrong-word"),
+        (ssh(("port", Value::from(70_000_i64))), "70000"),
+        (("talos_port", Value::from(70_000_i64)), "70000"),
+    ] {
+        let config = Value::object([pair]);
+        let mut told = validate::config(&schema::schema().attributes, &config, true);
+        told.extend(diagnostics::errors(&parsed(&config).findings));
+        let told: Vec<_> = told.iter().map(|diagnostic| format!("{diagnostic:?}")).collect();
+        let count = told.iter().filter(|text| text.contains(seen) || text.contains("must be")).count();
+        assert_eq!(count, 1, "{config:?}: {told:#?}");
+    }
 }
 
 #[tokio::test]

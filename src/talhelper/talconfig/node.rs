@@ -191,7 +191,10 @@ pub(super) fn patches(section: &Section<'_, '_>) -> Option<Vec<Patch>> {
     let patch = |(index, (text, at)): (usize, (String, At))| {
         let path = format!("{}[{index}]", section.path("patches"));
         let one_word = !text.contains(['\n', ' ']) && !text.starts_with(['[', '{', '@']);
-        if one_word && !text.is_empty() {
+        if text.trim().is_empty() {
+            // An empty file is no patch to talhelper, an empty text is one that does not load.
+            section.findings().mistake(at, format!("{path} is empty"));
+        } else if one_word {
             // Talos takes it for the name of a file that it does not find.
             let text = format!("{path} is no patch; a patch in a file is written \"@FILE\"");
             section.findings().mistake(at, text);

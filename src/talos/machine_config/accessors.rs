@@ -94,17 +94,17 @@ impl MachineConfig {
 
     /// The URL of the Kubernetes API.
     pub fn cluster_endpoint(&self) -> Option<String> {
-        self.text("cluster.controlPlane.endpoint")
+        self.text_in("cluster.controlPlane.endpoint", "KubeClusterConfig", "endpoint")
     }
 
     /// The cluster's name.
     pub fn cluster_name(&self) -> Option<String> {
-        self.text("cluster.clusterName")
+        self.text_in("cluster.clusterName", "KubeClusterConfig", "clusterName")
     }
 
     /// The cluster's id, which is what discovery knows it by.
     pub fn cluster_id(&self) -> Option<String> {
-        self.text("cluster.id")
+        self.text_in("cluster.id", "DiscoveryIdentityConfig", "clusterID")
     }
 
     /// The names and addresses beyond the node's own that its API certificate carries.
@@ -114,7 +114,7 @@ impl MachineConfig {
 
     /// The installer image.
     pub fn install_image(&self) -> Option<String> {
-        self.text("machine.install.image")
+        self.text_in("machine.install.image", "UnattendedInstallConfig", "installer.image")
     }
 
     /// The disk to install to.
@@ -124,7 +124,22 @@ impl MachineConfig {
 
     /// The kubelet's image.
     pub fn kubelet_image(&self) -> Option<String> {
-        self.text("machine.kubelet.image")
+        self.text_in("machine.kubelet.image", "KubeletConfig", "image")
+    }
+
+    /// The subnets that the cluster takes the addresses of its pods from.
+    pub fn pod_subnets(&self) -> Vec<String> {
+        strings(self.either("cluster.network.podSubnets", "KubeNetworkConfig", "podSubnets"))
+    }
+
+    /// The subnets that the cluster takes the addresses of its services from.
+    pub fn service_subnets(&self) -> Vec<String> {
+        strings(self.either("cluster.network.serviceSubnets", "KubeNetworkConfig", "serviceSubnets"))
+    }
+
+    /// Where the kubelet takes the node's address from; entries that begin with `!` exclude.
+    pub fn node_ip_subnets(&self) -> Vec<String> {
+        strings(self.either("machine.kubelet.nodeIP.validSubnets", "KubeNodeConfig", "nodeIP.validSubnets"))
     }
 
     /// The host name the configuration sets: HostnameConfig, else `machine.network.hostname`.
@@ -170,6 +185,16 @@ impl MachineConfig {
     /// The `machine`/`cluster` document.
     pub fn v1alpha1(&self) -> Option<&Document> {
         self.documents.iter().find(|document| document.is_v1alpha1())
+    }
+
+    /// A value of the `machine`/`cluster` document, or of the document that took its place in 1.14.
+    fn either(&self, path: &str, kind: &str, field: &str) -> Option<&Node> {
+        let own = self.get(path).filter(|node| !node.is_null());
+        own.or_else(|| self.documents.iter().find(|document| document.id().kind == kind)?.root().at(field))
+    }
+
+    fn text_in(&self, path: &str, kind: &str, field: &str) -> Option<String> {
+        non_empty(self.either(path, kind, field)?.as_str())
     }
 
     fn text(&self, path: &str) -> Option<String> {

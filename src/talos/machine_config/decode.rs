@@ -170,12 +170,12 @@ impl Decoder {
     fn integer(&self, node: &Node, low: i128, high: i128) -> Result<Option<Node>, ConfigError> {
         let value = match &node.value {
             Value::Scalar(Scalar { tag: Tag::Int, text }) => integer_value(text),
-            // Go cuts a number with a fraction.
+            // Go cuts a number with a fraction; its later library takes none.
             Value::Scalar(Scalar { tag: Tag::Float, text }) => text
                 .replace('_', "")
                 .parse::<f64>()
                 .ok()
-                .filter(|value| value.is_finite())
+                .filter(|value| value.is_finite() && (self.since < 13 || value.fract() == 0.0))
                 .map(|value| value.trunc() as i128),
             _ => None,
         };
@@ -199,8 +199,8 @@ impl Decoder {
 
     fn text(&self, kind: TextKind, node: &Node) -> Result<Option<Node>, ConfigError> {
         let Value::Scalar(scalar) = &node.value else {
-            // In Go these are structs, which an empty mapping leaves at zero.
-            let hollow = node.as_mapping().is_some_and(<[Entry]>::is_empty);
+            // In Go these are structs, which an empty mapping leaves at zero, except with the later library.
+            let hollow = self.since < 13 && node.as_mapping().is_some_and(<[Entry]>::is_empty);
             return if hollow && kind.is_struct() { Ok(None) } else { Err(self.mismatch(node, "a single value")) };
         };
         // From v4.0.0-rc.4 on, Go's library takes a bare zero for a duration.

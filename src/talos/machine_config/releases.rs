@@ -77,4 +77,14 @@ mod tests {
         assert_eq!(config.unknown_to((1, 13)), later[2..]);
         assert!(config.unknown_to((1, 14)).is_empty());
     }
+
+    #[test]
+    fn the_mounts_of_volumes_have_the_fields_of_their_kind_and_release() {
+        let existing = "{apiVersion: v1alpha1, kind: ExistingVolumeConfig, name: a, mount: {readOnly: true}}";
+        let config = MachineConfig::parse(existing).expect("a configuration");
+        assert!(config.unknown_to((1, 12)).is_empty());
+        let system = "{apiVersion: v1alpha1, kind: VolumeConfig, name: EPHEMERAL, mount: {readOnly: true}}";
+        let error = MachineConfig::parse(system).expect_err("no field of system volumes").to_string();
+        assert!(error.contains("mount: unknown key \"readOnly\""), "{error}");
+    }
 }

@@ -111,6 +111,20 @@ fn a_comment_leaves_no_blanks_in_a_files_content() {
 }
 
 #[test]
+fn a_file_of_yaml_gets_talhelpers_layout() {
+    let extra = "    machineFiles:\n      - {content: '@file.yaml', path: /var/x, op: create, permissions: 0o600}\n";
+    let mut folder = edited("    networkInterfaces:\n", &format!("{extra}    networkInterfaces:\n"));
+    folder.insert("file.yaml".into(), "# head\nmachine:\n    id: ${SCHEMATIC_ID} # id\n\n    list:\n    - a\n".into());
+    let config = rendered(&folder, "cloudbox2").unwrap().config;
+    let content = config.get("machine.files[0].content").unwrap().as_str().unwrap();
+    let id = "4a0d65c669d46663f377e7161e50cfd570c401f26fd9e7bda34a0216b6f1922b";
+    assert_eq!(content, format!("machine:\n  id: {id}\n  list:\n    - a\n"));
+    folder.insert("file.yaml".into(), "# head\n\na: ${NOT_SET}\n".into());
+    let error = failure(rendered(&folder, "cloudbox2"));
+    assert!(error.contains("file.yaml:3: variable ${NOT_SET} not set"), "{error}");
+}
+
+#[test]
 fn empty_lists_and_absent_words_mean_what_they_mean_in_go() {
     let extra = "    kernelModules: []\n    ingressFirewall:\n      rules: []\n    networkInterfaces:\n";
     let yaml = rendered(&edited("    networkInterfaces:\n", extra), "cloudbox2").unwrap().config.to_yaml();

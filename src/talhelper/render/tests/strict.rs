@@ -88,6 +88,8 @@ fn what_talhelper_stops_at_is_refused_though_talos_would_not_care() {
             "      bootMethod: pxe\n      imageSuffix: iso\n",
             "imageSuffix must be absent for pxe",
         ),
+        ("clusterName:", "patches: ['']\nclusterName:", "patches[0] is empty"),
+        ("clusterName:", "patches: [\" \\n\"]\nclusterName:", "patches[0] is empty"),
         (url, "    talosImageURL: installer\n", "talosImageURL must be a registry and a path"),
         (url, "    talosImageURL: siderolabs/installer\n", "talosImageURL must be a registry and a path"),
         (url, "    talosImageURL: docker.io/installer\n", "talosImageURL must be a registry and a path"),

@@ -32,3 +32,15 @@ fn no_value_is_ever_quoted() {
         assert!(!failure(text).contains("hunter2"), "{text}");
     }
 }
+
+#[test]
+fn kinds_that_came_with_the_later_library_are_read_by_it() {
+    let older = "{apiVersion: v1alpha1, kind: LinkConfig, name: a, mtu: 1500.5, routes: [{gateway: {}}]}";
+    assert!(MachineConfig::parse(older).is_ok());
+    let whole = "{apiVersion: v1alpha1, kind: KubeSpanConfig, enabled: true, mtu: 1500.0}";
+    assert!(MachineConfig::parse(whole).is_ok());
+    let cut = "{apiVersion: v1alpha1, kind: KubeSpanConfig, enabled: true, mtu: 1500.5}";
+    assert!(failure(cut).contains("mtu: a whole number is expected"));
+    let hollow = "{apiVersion: v1alpha1, kind: VRFConfig, name: a, routes: [{gateway: {}}]}";
+    assert!(failure(hollow).contains("gateway: a single value is expected"));
+}

@@ -9,6 +9,8 @@ use super::super::yaml::{Entry, Node, Scalar, Value};
 pub(super) struct Selector {
     /// The document's kind; `v1alpha1` for the one without.
     pub(super) kind: String,
+    /// The version of its kind; there is only one, and another selects nothing.
+    pub(super) api_version: String,
     /// The document's name, if the patch gives one.
     pub(super) name: Option<String>,
     /// Keys from the root; an item of a list is the last one, as `[index]`. Empty for the whole document.
@@ -214,6 +216,7 @@ impl Walk<'_> {
         }
         self.selectors.push(Selector {
             kind: identity.kind.clone().unwrap_or_else(|| "v1alpha1".into()),
+            api_version: identity.api_version.clone().unwrap_or_else(|| "v1alpha1".into()),
             name: identity.name.clone(),
             path: self.path.clone(),
             item,

@@ -221,7 +221,8 @@ impl Patched {
     fn delete(&mut self, index: usize, selector: &Selector) -> Result<(), PatchError> {
         let documents = &mut self.config.documents;
         let position = documents.iter().position(|document| {
-            document.id().kind == selector.kind && document.id().name.as_deref() == selector.name.as_deref()
+            let id = document.id();
+            id.kind == selector.kind && id.name == selector.name && id.api_version == selector.api_version
         });
         let named = selector.name.as_deref().map(|name| format!("/{name}")).unwrap_or_default();
         let Some(position) = position else {
@@ -270,5 +271,23 @@ impl Patched {
         let config = MachineConfig::from_documents(documents.into_iter().collect());
         self.config = config.map_err(|source| PatchError::Result { index: last, source })?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delete_of_another_version_of_a_kind_selects_nothing() {
+        let config = "machine: {type: worker}\n---\n{apiVersion: v1alpha1, kind: OOMConfig, sampleInterval: 100ms}";
+        let config = MachineConfig::parse(config).expect("a configuration");
+        let patched = |version: &str| {
+            let patch = format!("{{apiVersion: {version}, kind: OOMConfig, $patch: delete}}");
+            let patched = config.patch(&[&patch]).expect("patched");
+            (patched.config.documents().count(), patched.warnings.len())
+        };
+        assert_eq!(patched("v1alpha1"), (1, 0));
+        assert_eq!(patched("v1beta1"), (2, 1));
     }
 }

@@ -6,6 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle, Tag as YamlTag};
 
+use crate::yaml::{LEADING_TAB, leading_tab};
+
 use super::{Entry, Mark, Node, Origin, Scalar, Style, Tag, Value, resolve_plain};
 
 /// How much a stream may cost.
@@ -50,6 +52,9 @@ pub fn parse_stream(text: &str, limits: &Limits) -> Result<Vec<Node>, YamlError>
     if text.len() > limits.bytes {
         let message = format!("the text has {} bytes, more than the {} that Talos takes", text.len(), limits.bytes);
         return Err(YamlError::at(Mark { line: 1, column: 1 }, message));
+    }
+    if let Some(at) = leading_tab(text) {
+        return Err(YamlError::at(Mark { line: at.line as u32, column: at.column as u32 }, LEADING_TAB));
     }
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
@@ -302,6 +307,7 @@ mod tests {
         assert!(failure("a: [1\nb").starts_with("line "));
         assert!(failure("a: *x").contains("line 1"));
         assert!(failure("<<: 1").contains("map merge requires map"));
+        assert!(failure("\n\t# c\na: 1\n").starts_with("line 2, column 1: a tab before"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(super) static VOLUME_SELECTOR: S = S { name: "VolumeSelector", fields: &[
 ] };
 
 pub(super) static EXISTING_MOUNT_SPEC: S = S { name: "ExistingMountSpec", fields: &[
-    F::new("readOnly", Pointer(&Bool), OMIT | SINCE_13),
+    F::new("readOnly", Pointer(&Bool), OMIT),
     F::new("disableAccessTime", Pointer(&Bool), OMIT | SINCE_13),
     F::new("secure", Pointer(&Bool), OMIT | SINCE_13),
 ] };
@@ -186,7 +186,6 @@ pub(super) static SYSTEM_VOLUME_FILESYSTEM_SPEC: S = S { name: "SystemVolumeFile
 pub(super) static MOUNT_SPEC: S = S { name: "MountSpec", fields: &[
     F::new("secure", Pointer(&Bool), OMIT | SINCE_13),
     F::new("disableAccessTime", Pointer(&Bool), OMIT | SINCE_14),
-    F::new("readOnly", Pointer(&Bool), OMIT),
 ] };
 
 pub(super) static ZSWAP_CONFIG: S = S { name: "ZswapConfig", fields: &[
