@@ -34,7 +34,7 @@ pub fn kubeconfig(machine: &Machine) -> Result<Vec<u8>, Status> {
          client-key-data: {key}\ncontexts:\n- context:\n    cluster: {name}\n    namespace: default\n    user: {user}\n  \
          name: {user}\ncurrent-context: {user}\n"
     );
-    Ok(Data { metadata: None, bytes: tar_gz("kubeconfig", text.as_bytes()) }.encode_to_vec())
+    Ok(Data { metadata: None, bytes: tar_gz(&[("kubeconfig".to_owned(), Some(text.into_bytes()))]) }.encode_to_vec())
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -92,6 +92,21 @@ pub fn read(machine: &Machine, path: &str) -> Result<Vec<u8>, Status> {
     }
 }
 
+/// What an archive of a path holds: names, and contents of files (v1.12.2 pkg/archiver). A directory itself is left out.
+pub fn archive(machine: &Machine, path: &str) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+    let root = clean(path);
+    let found = below(machine, &root);
+    if found.is_empty() {
+        return Err(missing("lstat", &root));
+    }
+    let entry = |(_, name, _, node): (String, String, usize, Node)| match node {
+        Node::File(content) => Some((name, Some(content.into_bytes()))),
+        Node::Directory if name != "." => Some((name, None)),
+        Node::Directory | Node::Link(_) => None,
+    };
+    Ok(found.into_iter().filter_map(entry).collect())
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub struct ListRequest {
     #[prost(string, tag = "1")]

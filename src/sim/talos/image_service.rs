@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
+use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -61,6 +62,25 @@ pub fn store(instance: Option<ContainerdInstance>) -> Result<(i32, i32), Status>
             Err(Status::invalid_argument("unsupported containerd driver and namespace combination"))
         }
         _ => Ok((instance.driver, instance.namespace)),
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct RemoveRequest {
+    #[prost(message, optional, tag = "1")]
+    containerd: Option<ContainerdInstance>,
+    #[prost(string, tag = "2")]
+    image_ref: String,
+}
+
+/// Takes an image out of a store.
+pub fn remove(machine: &Machine, request: RemoveRequest) -> Result<(), Status> {
+    let (driver, namespace) = store(request.containerd)?;
+    let image = (driver, namespace, request.image_ref);
+    if machine.with(|state| state.disk.images.remove(&image)) {
+        Ok(())
+    } else {
+        Err(Status::not_found(format!("image {} not found", image.2)))
     }
 }
 
