@@ -46,7 +46,7 @@ impl ImageService for Images {
                     machine.with(|state| state.disk.images.insert((store.0, store.1, reference.clone())));
                     Ok(name(&reference))
                 }
-                Err(error) => Err(Status::not_found(error)),
+                Err(error) => Err(Status::not_found(format!("error pulling image: {error}"))),
             };
             let _ = sender.send(last).await;
         });
@@ -57,9 +57,14 @@ impl ImageService for Images {
 /// The store that is meant: (driver, namespace).
 pub fn store(instance: Option<ContainerdInstance>) -> Result<(i32, i32), Status> {
     let instance = instance.unwrap_or_default();
+    let refuse = |words: String| Err(Status::invalid_argument(words));
+    if !matches!(instance.driver, 0 | 1) {
+        return refuse(format!("invalid containerd driver {}", instance.driver));
+    }
     match (instance.driver(), instance.namespace()) {
-        (_, ContainerdNamespace::NsUnknown) | (ContainerDriver::Containerd, ContainerdNamespace::NsCri) => {
-            Err(Status::invalid_argument("unsupported containerd driver and namespace combination"))
+        (_, ContainerdNamespace::NsUnknown) => refuse("invalid containerd namespace NS_UNKNOWN".to_owned()),
+        (ContainerDriver::Containerd, ContainerdNamespace::NsCri) => {
+            refuse("cannot use CRI namespace with containerd driver".to_owned())
         }
         _ => Ok((instance.driver, instance.namespace)),
     }
