@@ -77,11 +77,18 @@ const CONTROL_PLANE_PODS: [(&str, &str); 3] = [
     ("kube-scheduler", "cluster.scheduler.image"),
 ];
 
+/// The static pods of a control plane with their images; none before etcd is healthy.
+pub fn static_pod_images(boot: &Boot) -> Vec<(&'static str, String)> {
+    let config = boot.config.as_ref().filter(|_| boot.is_control_plane() && boot.runs("etcd"));
+    let image = |(name, path): (&'static str, &str)| {
+        let image = config.and_then(|config| config.text_at(path));
+        (name, image.unwrap_or_else(|| format!("registry.k8s.io/{name}:v1.35.0")))
+    };
+    CONTROL_PLANE_PODS.into_iter().filter(|_| config.is_some()).map(image).collect()
+}
+
 /// `StaticPods`, which are made once etcd is healthy, and `StaticPodStatuses`, once the kubelet tells.
 pub fn static_pods(boot: &Boot) -> Vec<Resource> {
-    let Some(config) = boot.config.as_ref().filter(|_| boot.is_control_plane() && boot.runs("etcd")) else {
-        return Vec::new();
-    };
     let resource = |kind, id: String, json: &Json| {
         let yaml = match yaml(json) {
             Emit::Map(entries) => emit(&entries),
@@ -95,8 +102,7 @@ pub fn static_pods(boot: &Boot) -> Vec<Resource> {
         }
     };
     let mut all = Vec::new();
-    for (name, image) in CONTROL_PLANE_PODS {
-        let image = config.text_at(image).unwrap_or_else(|| format!("registry.k8s.io/{name}"));
+    for (name, image) in static_pod_images(boot) {
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",

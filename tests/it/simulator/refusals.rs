@@ -8,7 +8,7 @@ use talosoci::{
     wire::{
         common::{ContainerDriver, ContainerdInstance, ContainerdNamespace, Data, EmptyResponse},
         machine::{
-            ApplyConfigurationRequest, BootstrapRequest, RebootRequest, ResetPartitionSpec, ResetRequest,
+            ApplyConfigurationRequest, BootstrapRequest, LogsRequest, RebootRequest, ResetPartitionSpec, ResetRequest,
             apply_configuration_request::Mode,
         },
     },
@@ -220,6 +220,9 @@ async fn images_are_taken_out_of_the_store_they_were_pulled_into() {
         namespace: ContainerdNamespace::NsSystem.into(),
     };
     let image = Image { containerd: Some(containerd), image_ref: "ghcr.io/siderolabs/nope:v1".to_owned() };
+    let nowhere = Image { containerd: None, ..image.clone() };
+    let (code, words) = refusal(ask::<_, ()>(&channel, "/machine.ImageService/Remove", nowhere).await);
+    assert_eq!((code, words.as_str()), (Code::InvalidArgument, "invalid containerd namespace NS_UNKNOWN"));
     let gone = refusal(ask::<_, ()>(&channel, "/machine.ImageService/Remove", image).await);
     assert_eq!(gone, (Code::NotFound, "image ghcr.io/siderolabs/nope:v1 not found".to_owned()));
     let image = Words { words: "ghcr.io/siderolabs/nope:v1".to_owned() };
@@ -265,6 +268,12 @@ async fn a_configuration_that_was_tried_stays_once_another_was_applied() {
 async fn a_control_plane_shows_its_pods_its_disks_and_itself_as_a_member() {
     let (_world, node, temporary, channel) = bootstrapped("v1.12.2").await;
     let show = async |namespace: &str, kind: &str, id: &str| yaml(channel.clone(), namespace, kind, id).await;
+    let logs = |id: String| LogsRequest { namespace: "k8s.io".to_owned(), id, driver: 1, ..LogsRequest::default() };
+    let mut client = machine(&node, &temporary.admin()).await;
+    let known = client.logs(logs(format!("kube-system/kube-scheduler-{}:kube-scheduler", node.name()))).await;
+    assert!(known.expect("a log").into_inner().next().await.is_none_or(|line| line.is_ok()));
+    let unknown = refusal(client.logs(logs("kube-system/nobody".to_owned())).await.map(|_| ()));
+    assert_eq!(unknown, (Code::Unknown, "container \"kube-system/nobody\" not found".to_owned()));
     let pod = show("k8s", "StaticPods.kubernetes.talos.dev", "kube-apiserver").await;
     assert!(pod.starts_with("apiVersion: v1\nkind: Pod\n"), "{pod}");
     assert!(show("network", "LinkStatuses.net.talos.dev", "lo").await.contains("type: loopback\n"));
