@@ -2,10 +2,18 @@
 
 use crate::sim::factory::crc32;
 
-/// Files, and directories without a content, in a tar archive in a gzip stream of stored blocks (RFC 1951 3.2.4, RFC
+/// A file, or a directory, which has no content.
+pub struct Entry {
+    /// Its name in the archive.
+    pub name: String,
+    /// What is in it.
+    pub content: Option<Vec<u8>>,
+}
+
+/// Files and directories in a tar archive in a gzip stream of stored blocks (RFC 1951 3.2.4, RFC
 /// 1952).
-pub fn tar_gz(entries: &[(String, Option<Vec<u8>>)]) -> Vec<u8> {
-    let mut tar: Vec<u8> = entries.iter().flat_map(|(name, content)| tar(name, content.as_deref())).collect();
+pub fn tar_gz(entries: &[Entry]) -> Vec<u8> {
+    let mut tar: Vec<u8> = entries.iter().flat_map(|entry| tar(&entry.name, entry.content.as_deref())).collect();
     // The end of an archive.
     tar.resize(tar.len() + 1024, 0);
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -60,8 +68,12 @@ mod tests {
             // This machine has no tar: the bytes are all there is.
             Err(_) => return,
         };
-        let file = |name: &str, content: &[u8]| (name.to_owned(), Some(content.to_vec()));
-        let entries = [("a".to_owned(), None), file("a/kubeconfig", b"apiVersion: v1\n"), file("b", b"kind: Config\n")];
+        let file = |name: &str, content: &[u8]| Entry { name: name.to_owned(), content: Some(content.to_vec()) };
+        let entries = [
+            Entry { name: "a".to_owned(), content: None },
+            file("a/kubeconfig", b"apiVersion: v1\n"),
+            file("b", b"kind: Config\n"),
+        ];
         let archive = tar_gz(&entries);
         child.stdin.take().expect("a pipe").write_all(&archive).expect("written");
         let output = child.wait_with_output().expect("an end");

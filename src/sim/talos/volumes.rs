@@ -39,23 +39,31 @@ const PARTITIONS: [(u64, &str, u64, &str); 4] = [
 
 const OVERLAYS: [&str; 4] = ["/etc/cni", "/etc/kubernetes", "/opt", "/usr/libexec/kubernetes"];
 
-/// Directories with the volume each lies on, and the name that a volume has instead of its path, with the minor that gave
-/// it (v1.12.2 controllers/block/internal/volumes/volumeconfig/system_volumes.go).
-const DIRECTORIES: [(&str, &str, Option<(&str, u64)>); 14] = [
-    ("/var/log", EPHEMERAL, Some(("LOG", 14))),
-    ("/var/log/audit", "/var/log", None),
-    ("/var/log/audit/kube", "/var/log/audit", None),
-    ("/var/log/containers", "/var/log", None),
-    ("/var/log/pods", "/var/log", None),
-    ("/var/lib", EPHEMERAL, None),
-    ("/var/lib/etcd", "/var/lib", Some(("ETCD", 0))),
-    ("/var/lib/containerd", "/var/lib", Some(("CRI", 14))),
-    ("/var/lib/kubelet", "/var/lib", Some(("KUBELET", 14))),
-    ("/var/lib/cni", "/var/lib", None),
-    ("/var/lib/kubelet/seccomp", "/var/lib/kubelet", None),
-    ("/var/lib/kubelet/seccomp/profiles", "/var/lib/kubelet/seccomp", None),
-    ("/var/mnt", EPHEMERAL, None),
-    ("/var/run/lock", "/var/run", None),
+/// Directories with the one that each lies on (v1.12.2
+/// controllers/block/internal/volumes/volumeconfig/system_volumes.go).
+const DIRECTORIES: [(&str, &str); 14] = [
+    ("/var/log", EPHEMERAL),
+    ("/var/log/audit", "/var/log"),
+    ("/var/log/audit/kube", "/var/log/audit"),
+    ("/var/log/containers", "/var/log"),
+    ("/var/log/pods", "/var/log"),
+    ("/var/lib", EPHEMERAL),
+    ("/var/lib/etcd", "/var/lib"),
+    ("/var/lib/containerd", "/var/lib"),
+    ("/var/lib/kubelet", "/var/lib"),
+    ("/var/lib/cni", "/var/lib"),
+    ("/var/lib/kubelet/seccomp", "/var/lib/kubelet"),
+    ("/var/lib/kubelet/seccomp/profiles", "/var/lib/kubelet/seccomp"),
+    ("/var/mnt", EPHEMERAL),
+    ("/var/run/lock", "/var/run"),
+];
+
+/// Volumes that have a name instead of their path, and the minor that gave it.
+const NAMES: [(&str, &str, u64); 4] = [
+    ("/var/lib/etcd", "ETCD", 0),
+    ("/var/log", "LOG", 14),
+    ("/var/lib/containerd", "CRI", 14),
+    ("/var/lib/kubelet", "KUBELET", 14),
 ];
 
 /// All volumes. Without a configuration Talos looks for META and STATE only.
@@ -75,10 +83,10 @@ pub fn all(machine: &Machine) -> Vec<Volume> {
     }
     all.push(partition(EPHEMERAL, 4, true));
     let name = |path: &'static str| {
-        let entry = DIRECTORIES.iter().find(|(known, ..)| *known == path);
-        entry.and_then(|(_, _, name)| name.filter(|(_, since)| minor >= *since)).map_or(path, |(name, _)| name)
+        let name = NAMES.iter().find(|(known, _, since)| *known == path && minor >= *since);
+        name.map_or(path, |(_, name, _)| *name)
     };
-    let directory = |(path, parent, _): &(&'static str, &'static str, _)| Volume {
+    let directory = |(path, parent): &(&'static str, &'static str)| Volume {
         id: name(path),
         partition: None,
         parent: name(parent),
