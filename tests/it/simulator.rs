@@ -2,6 +2,7 @@
 
 mod clients;
 mod configs;
+mod refusals;
 mod rescue;
 mod road;
 mod rules;

@@ -123,6 +123,10 @@ fn in_apid(
     maintenance: bool,
     request: &ApplyConfigurationRequest,
 ) -> Result<Response<ApplyConfigurationResponse>, Status> {
+    if request.mode() != Mode::Try {
+        // Whatever becomes of this call, what was tried stays.
+        machine.change(|boot| boot.tries += 1);
+    }
     let config = Config::load(&request.data, version).map_err(Status::invalid_argument)?;
     if !maintenance && !config.is_complete() {
         return Err(Status::invalid_argument(
@@ -140,7 +144,8 @@ fn in_apid(
         mode = Mode::NoReboot;
     }
     let warnings = config.validate(version).map_err(Status::invalid_argument)?;
-    let obstacle = if maintenance || version.minor_pair() >= (1, 14) { None } else { obstacle(machine, &config) };
+    let obstacle =
+        if maintenance || version.minor_pair() >= (1, 14) { None } else { obstacle(machine, version, &config) };
     let mut details = match (mode, &obstacle) {
         (Mode::Try | Mode::NoReboot, Some(obstacle)) => return Err(Status::invalid_argument(obstacle.clone())),
         (Mode::Auto, Some(obstacle)) => {
@@ -253,9 +258,10 @@ fn try_for(machine: &Arc<Machine>, timeout: Duration) {
     });
 }
 
-fn obstacle(machine: &Machine, new: &Config) -> Option<String> {
-    let path = machine.boot(|boot| boot.config.as_ref().and_then(|old| old.needs_reboot_for(new))).flatten()?;
-    Some(format!("this config change can't be applied in immediate mode\ndiff: {path} differs"))
+fn obstacle(machine: &Machine, version: &TalosVersion, new: &Config) -> Option<String> {
+    let (old, new) = machine.boot(|boot| boot.config.as_ref().and_then(|old| old.needs_reboot_for(new))).flatten()?;
+    let diff = diff::unified(&old, &new, !has_fix(version, 5, 0));
+    Some(format!("this config change can't be applied in immediate mode\ndiff:\n{diff}"))
 }
 
 /// What the dry run says of the difference (v1alpha1_server.go generateDiff).

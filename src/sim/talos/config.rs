@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::talos::machine_config::{Document, MachineConfig, MachineType, Mode, Severity, yaml::Node};
+use crate::talos::machine_config::{
+    Document, MachineConfig, MachineType, Mode, Severity,
+    yaml::{Node, Value, emit},
+};
 use crate::talos::version::TalosVersion;
 
 /// A configuration that was accepted.
@@ -132,29 +135,57 @@ impl Config {
         Some((addresses, has_default_route(link.root(), "destination")))
     }
 
-    /// Whether a change to `new` may happen without a reboot in Talos before 1.14
-    /// (v1.12.2 internal/app/machined/pkg/runtime/v1alpha1/v1alpha1_runtime.go CanApplyImmediate): the first path
-    /// outside the list that differs.
-    pub fn needs_reboot_for(&self, new: &Self) -> Option<String> {
-        let keys = |config: &Self, path: &str| -> Vec<String> {
-            let entries = config.parsed.get(path).and_then(|node| node.as_mapping()).unwrap_or_default();
-            entries.iter().filter_map(|entry| entry.key.as_str().map(str::to_owned)).collect()
-        };
-        let differs = |path: &str| match (self.parsed.get(path), new.parsed.get(path)) {
-            (None, None) => false,
-            (Some(a), Some(b)) => !a.same_content(b),
-            (Some(one), None) | (None, Some(one)) => !is_empty(one),
-        };
-        let check = |prefix: &str, allowed: &[&str]| {
-            let mut all = keys(self, prefix);
-            all.extend(keys(new, prefix));
-            all.into_iter().find_map(|key| {
-                let path = format!("{prefix}.{key}");
-                (!allowed.contains(&key.as_str()) && differs(&path)).then_some(path)
-            })
-        };
-        let top = ["version", "persist"].into_iter().find(|key| differs(key)).map(str::to_owned);
-        top.or_else(|| check("machine", IMMEDIATE)).or_else(|| check("machine.features", IMMEDIATE_FEATURES))
+    /// What a change to `new` needs a reboot for in Talos before 1.14 (v1.12.2
+    /// internal/app/machined/pkg/runtime/v1alpha1/v1alpha1_runtime.go CanApplyImmediate): the v1alpha1 document as it is,
+    /// and with what of the new one lies outside the list. `None` when nothing does.
+    pub fn needs_reboot_for(&self, new: &Self) -> Option<(String, String)> {
+        let (old, new) = (self.parsed.v1alpha1()?.root(), new.parsed.v1alpha1()?.root());
+        let mut mixed = with_changes(old, new, |key| !matches!(key, "cluster" | "debug" | "machine"));
+        if let (Some(old), Some(new)) = (old.get("machine"), new.get("machine")) {
+            let mut machine = with_changes(old, new, |key| !IMMEDIATE.contains(&key) && key != "features");
+            match (old.get("features"), new.get("features")) {
+                (Some(old), Some(new)) => {
+                    let features = with_changes(old, new, |key| !IMMEDIATE_FEATURES.contains(&key));
+                    put(&mut machine, "features", Some(features));
+                }
+                (_, features) => put(&mut machine, "features", features.cloned()),
+            }
+            put(&mut mixed, "machine", Some(machine));
+        }
+        (!mixed.same_content(old)).then(|| (emit([old]), emit([&mixed])))
+    }
+}
+
+/// A mapping with those keys of another that are chosen; what both lack or have empty stays as it is.
+fn with_changes(old: &Node, new: &Node, chosen: impl Fn(&str) -> bool) -> Node {
+    let mut out = old.clone();
+    let keys = |node: &Node| -> Vec<String> {
+        let entries = node.as_mapping().unwrap_or_default();
+        entries.iter().filter_map(|entry| entry.key.as_str().map(str::to_owned)).collect()
+    };
+    for key in keys(old).into_iter().chain(keys(new)).filter(|key| chosen(key)) {
+        let (before, after) = (old.get(&key), new.get(&key));
+        let filled = |node: Option<&Node>| node.is_some_and(|node| !is_empty(node));
+        if filled(before) || filled(after) {
+            put(&mut out, &key, after.cloned());
+        }
+    }
+    out
+}
+
+/// Sets a key of a mapping, or takes it out.
+fn put(mapping: &mut Node, key: &str, value: Option<Node>) {
+    let Value::Mapping(entries) = &mut mapping.value else { return };
+    let at = entries.iter().position(|entry| entry.key.as_str() == Some(key));
+    match (at, value) {
+        (Some(at), Some(value)) => entries[at].value = value,
+        (Some(at), None) => drop(entries.remove(at)),
+        (None, Some(value)) => {
+            if let Value::Mapping(more) = Node::mapping([(key, value)]).value {
+                entries.extend(more);
+            }
+        }
+        (None, None) => {}
     }
 }
 
@@ -197,7 +228,6 @@ const IMMEDIATE: &[&str] = &[
     "nodeLabels",
     "nodeAnnotations",
     "nodeTaints",
-    "features",
 ];
 
 const IMMEDIATE_FEATURES: &[&str] =
@@ -246,6 +276,15 @@ mod tests {
         let renamed = config("  type: controlplane\n  certSANs: [b]\n", "  clusterName: y\n");
         assert_eq!(base.needs_reboot_for(&renamed), None);
         let worker = config("  type: worker\n  certSANs: [a]\n", "  clusterName: x\n");
-        assert_eq!(base.needs_reboot_for(&worker).as_deref(), Some("machine.type"));
+        let (old, mixed) = base.needs_reboot_for(&worker).expect("a reboot");
+        // Only what needs one is in the difference.
+        assert_eq!(old.replace("type: controlplane", "type: worker"), mixed);
+        let base = config("  type: worker\n  features: {rbac: true, hostDNS: {enabled: true}}\n", "  clusterName: x\n");
+        let dns = config("  type: worker\n  features: {rbac: true, hostDNS: {enabled: false}}\n", "  clusterName: x\n");
+        assert_eq!(base.needs_reboot_for(&dns), None);
+        let rbac =
+            config("  type: worker\n  features: {rbac: false, hostDNS: {enabled: false}}\n", "  clusterName: x\n");
+        let (old, mixed) = base.needs_reboot_for(&rbac).expect("a reboot");
+        assert_eq!(old.replace("rbac: true", "rbac: false"), mixed);
     }
 }

@@ -6,7 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use prost::Message;
 use tonic::Status;
 
-use super::{archive::tar_gz, config::Config, etcd::only_control_planes, machine::Machine};
+use super::{
+    archive::{Entry, tar_gz},
+    config::Config,
+    etcd::only_control_planes,
+    machine::Machine,
+};
 use crate::{
     sim::pki::{Authority, PkiError},
     wire::common::Data,
@@ -34,7 +39,11 @@ pub fn kubeconfig(machine: &Machine) -> Result<Vec<u8>, Status> {
          client-key-data: {key}\ncontexts:\n- context:\n    cluster: {name}\n    namespace: default\n    user: {user}\n  \
          name: {user}\ncurrent-context: {user}\n"
     );
-    Ok(Data { metadata: None, bytes: tar_gz("kubeconfig", text.as_bytes()) }.encode_to_vec())
+    Ok(Data {
+        metadata: None,
+        bytes: tar_gz(&[Entry { name: "kubeconfig".to_owned(), content: Some(text.into_bytes()) }]),
+    }
+    .encode_to_vec())
 }
 
 #[derive(Clone, PartialEq, Message)]

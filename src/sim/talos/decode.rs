@@ -17,30 +17,94 @@ pub fn read(text: &str, version: &TalosVersion) -> Result<MachineConfig, String>
     if !has_fix(version, 3, 0) && nodes.iter().any(Node::is_null) {
         return Err("missing kind".to_owned());
     }
-    let config = MachineConfig::parse(text).map_err(|error| refusal(&nodes, &error, version))?;
-    let unknown = config.unknown_to(version.minor_pair());
-    for node in nodes.iter().filter(|node| !node.is_null()) {
-        let paths = of_document(node, &unknown);
+    let mut documents: Vec<Node> = nodes.into_iter().filter(|node| !node.is_null()).collect();
+    let (originals, mut strange) = (documents.clone(), vec![Vec::new(); documents.len()]);
+    let parsed = loop {
+        // The first time it is the text itself, so that lines are right.
+        let known = strange.iter().all(Vec::is_empty);
+        let text = if known { text.to_owned() } else { emit(&documents) };
+        let error = match MachineConfig::parse(&text) {
+            Ok(config) => break Ok(config),
+            Err(error) => error,
+        };
+        let at = place(&text, &error);
+        match unknown_path(&error).filter(|path| at.is_some_and(|at| remove(&mut documents[at], path))) {
+            Some(path) => strange[at.unwrap_or_default()].push(path),
+            None => break Err((at, refusal(at.map(|at| &originals[at]), &error, version))),
+        }
+    };
+    let later = parsed.as_ref().map(|config| config.unknown_to(version.minor_pair())).unwrap_or_default();
+    for (at, (node, strange)) in originals.iter().zip(strange).enumerate() {
+        // Talos reads one document after the other.
+        if let Err((Some(broken), words)) = &parsed
+            && *broken == at
+        {
+            return Err(words.clone());
+        }
+        let mut paths = of_document(node, &later);
         if paths.contains(&"") {
             let words = format!("{:?} {:?}: not registered", text_of(node, "kind"), text_of(node, "apiVersion"));
             return Err(placed(node, &words, version));
         }
+        paths.extend(strange.iter().map(String::as_str));
         if !paths.is_empty() {
             return Err(placed(node, &unknown_keys(node, &paths), version));
         }
     }
-    Ok(config)
+    parsed.map_err(|(_, words)| words)
+}
+
+/// Which document an error is about, of those that are not empty.
+fn place(text: &str, error: &ConfigError) -> Option<usize> {
+    let ConfigError::Document { line, .. } = error else { return None };
+    let nodes = parse_stream(text, &Limits::default()).ok()?;
+    let before = nodes.iter().filter(|node| !node.is_null() && node.mark.line <= *line).count();
+    before.checked_sub(1)
+}
+
+fn unknown_path(error: &ConfigError) -> Option<String> {
+    let ConfigError::Document { message, .. } = error else { return None };
+    unknown_key(message)
+}
+
+/// Takes out what is at a path; whether it was there.
+fn remove(node: &mut Node, path: &str) -> bool {
+    match &mut node.value {
+        Value::Scalar(_) => false,
+        Value::Sequence(items) => {
+            let Some((index, rest)) = path.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
+                return false;
+            };
+            let item = index.parse::<usize>().ok().and_then(|index| items.get_mut(index));
+            item.is_some_and(|item| remove(item, rest.trim_start_matches('.')))
+        }
+        Value::Mapping(entries) => {
+            let mut here = entries.iter_mut().enumerate().filter_map(|(at, entry)| {
+                let rest = path.strip_prefix(entry.key.as_str()?)?;
+                (rest.is_empty() || rest.starts_with(['.', '['])).then_some((at, rest, &mut entry.value))
+            });
+            match here.next() {
+                None => false,
+                Some((_, rest, value)) if !rest.is_empty() => remove(value, rest.trim_start_matches('.')),
+                Some((at, ..)) => {
+                    drop(here);
+                    entries.remove(at);
+                    true
+                }
+            }
+        }
+    }
 }
 
 /// The words of Talos for an error of the engine, where they are known.
-fn refusal(nodes: &[Node], error: &ConfigError, version: &TalosVersion) -> String {
-    let ConfigError::Document { line, message, .. } = error else {
+fn refusal(node: Option<&Node>, error: &ConfigError, version: &TalosVersion) -> String {
+    let ConfigError::Document { message, .. } = error else {
         return match error {
             ConfigError::Empty => "config not found".to_owned(),
             other => other.to_string(),
         };
     };
-    let Some(node) = nodes.iter().rev().find(|node| node.mark.line <= *line) else { return error.to_string() };
+    let Some(node) = node else { return error.to_string() };
     let words = if let Some((words, _)) = message.split_once(": not registered") {
         format!("{words}: not registered")
     } else if message.starts_with("missing kind") {
@@ -99,7 +163,7 @@ fn unknown_key(message: &str) -> Option<String> {
 
 fn unknown_keys(node: &Node, paths: &[&str]) -> String {
     let trees = paths.iter().filter_map(|path| select(node, path));
-    let tree = trees.reduce(merge).unwrap_or_else(Node::null);
+    let tree = sorted(trees.reduce(merge).unwrap_or_else(Node::null));
     format!("unknown keys found during decoding:\n{}", emit([&tree]))
 }
 
@@ -123,6 +187,21 @@ fn select(node: &Node, path: &str) -> Option<Node> {
             }
             Some(Node::mapping([(key, select(&entry.value, rest.trim_start_matches('.'))?)]))
         }),
+    }
+}
+
+/// Talos makes Go maps of what it shows, and those come out in order.
+fn sorted(node: Node) -> Node {
+    match node.value {
+        Value::Mapping(mut entries) => {
+            entries.sort_by(|a, b| a.key.as_str().cmp(&b.key.as_str()));
+            for entry in &mut entries {
+                entry.value = sorted(std::mem::replace(&mut entry.value, Node::null()));
+            }
+            Node::new(Value::Mapping(entries))
+        }
+        Value::Sequence(items) => Node::sequence(items.into_iter().map(sorted).collect()),
+        scalar => Node::new(scalar),
     }
 }
 
@@ -174,6 +253,22 @@ mod tests {
         let later = "apiVersion: v1alpha1\nkind: DHCPv4Config\nname: a\nignoreRoutes: true\n";
         assert_eq!(refused(later, "v1.12.2"), "unknown keys found during decoding:\nignoreRoutes: true\n");
         assert!(read(later, &"v1.14.0".parse().expect("a version")).is_ok());
+    }
+
+    #[test]
+    fn all_unknown_keys_of_a_document_are_shown_in_order() {
+        let text = "machine:\n  type: worker\n  zoo: 1\n  bar: {b: 1, a: 2}\n  kubelet:\n    foo: x\nfoo: true\n";
+        let keys = "unknown keys found during decoding:\nfoo: true\nmachine:\n    bar:\n        a: 2\n        b: 1\n    \
+                    kubelet:\n        foo: x\n    zoo: 1\n";
+        assert_eq!(refused(text, "v1.12.2"), keys);
+        // Talos stops at the first document that it does not like.
+        let second = format!("{text}---\napiVersion: v1alpha1\nkind: LinkConfg\nname: a\n");
+        assert_eq!(refused(&second, "v1.12.2"), keys);
+        let link = "apiVersion: v1alpha1\nkind: LinkConfg\nname: a\n---\n";
+        assert_eq!(refused(&format!("{link}{text}"), "v1.12.2"), "\"LinkConfg\" \"v1alpha1\": not registered");
+        // What only a later release knows is as unknown as the rest.
+        let later = "apiVersion: v1alpha1\nkind: DHCPv4Config\nname: a\nignoreRoutes: true\nabc: 1\n";
+        assert_eq!(refused(later, "v1.12.2"), "unknown keys found during decoding:\nabc: 1\nignoreRoutes: true\n");
     }
 
     #[test]

@@ -15,11 +15,13 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 use super::{
-    boot, containers, credentials, etcd, files, health,
+    boot, containers, credentials, etcd, files, health, image_service,
     machine::Machine,
     proc,
+    roles::Roles,
     routing::{Fixed, fine, frame},
     spec::{Field, Spec, Value, text},
+    volumes,
 };
 
 /// The calls that are answered here.
@@ -27,10 +29,12 @@ pub fn knows(path: &str) -> bool {
     CALLS.contains(&path)
 }
 
-const CALLS: [&str; 38] = [
+const CALLS: [&str; 47] = [
     "/cluster.ClusterService/HealthCheck",
     "/inspect.InspectService/ControllerRuntimeDependencies",
     "/machine.ImageService/List",
+    "/machine.ImageService/Remove",
+    "/machine.ImageService/Verify",
     "/machine.MachineService/CPUFreqStats",
     "/machine.MachineService/CPUInfo",
     "/machine.MachineService/Containers",
@@ -40,7 +44,14 @@ const CALLS: [&str; 38] = [
     "/machine.MachineService/EtcdAlarmDisarm",
     "/machine.MachineService/EtcdAlarmList",
     "/machine.MachineService/EtcdDefragment",
+    "/machine.MachineService/EtcdDowngradeCancel",
+    "/machine.MachineService/EtcdDowngradeEnable",
+    "/machine.MachineService/EtcdDowngradeValidate",
     "/machine.MachineService/EtcdForfeitLeadership",
+    "/machine.MachineService/EtcdLeaveCluster",
+    "/machine.MachineService/EtcdRecover",
+    "/machine.MachineService/EtcdRemoveMemberByID",
+    "/machine.MachineService/EtcdSnapshot",
     "/machine.MachineService/EtcdStatus",
     "/machine.MachineService/GenerateClientConfiguration",
     "/machine.MachineService/ImageList",
@@ -68,9 +79,13 @@ const CALLS: [&str; 38] = [
     "/time.TimeService/TimeCheck",
 ];
 
+/// As large as the snapshot that a recovery sends may be here.
+const BODY_LIMIT: usize = 256 * 1024 * 1024;
+
 /// Answers one of them.
 pub async fn answer(machine: &Arc<Machine>, path: &str, request: Request) -> Result<Response, Status> {
-    let body = to_bytes(request.into_body(), 4 * 1024 * 1024).await.map_err(|e| Status::internal(e.to_string()))?;
+    let admin = request.extensions().get::<Roles>().is_some_and(Roles::is_admin);
+    let body = to_bytes(request.into_body(), BODY_LIMIT).await.map_err(|e| Status::internal(e.to_string()))?;
     let message = body.get(5..).unwrap_or_default();
     let method = path.rsplit('/').next().unwrap_or_default();
     let one = |fields: Vec<Field>| vec![wrap(&Spec::Message(fields).proto())];
@@ -94,11 +109,7 @@ pub async fn answer(machine: &Arc<Machine>, path: &str, request: Request) -> Res
         "ImagePull" => containers::pull(machine, decode(message)?).await.map(|()| one(Vec::new()))?,
         "List" => each(files::list(machine, &decode(message)?)?),
         "DiskUsage" => each(files::usage(machine, &decode(message)?)),
-        "Copy" => {
-            let path = decode::<Named>(message)?.id;
-            let name = path.rsplit('/').next().unwrap_or_default();
-            each(vec![vec![data(super::archive::tar_gz(name, &files::read(machine, &path)?))]])
-        }
+        "Copy" => each(vec![copy(machine, &decode::<Named>(message)?.id)?]),
         "Kubeconfig" => vec![credentials::kubeconfig(machine)?],
         "GenerateClientConfiguration" => {
             vec![wrap(&credentials::client(machine, &decode(message)?)?.encode_to_vec())]
@@ -124,12 +135,15 @@ pub async fn answer(machine: &Arc<Machine>, path: &str, request: Request) -> Res
             let id = decode::<RestartRequest>(message)?.id;
             return Err(Status::unknown(format!("container {id:?} not found")));
         }
-        // The only disk is in use; nothing is ever wiped here.
-        "BlockDeviceWipe" => {
-            let disk = &machine.hardware.disk;
-            return Err(Status::failed_precondition(format!("blockdevice {disk:?} is in use by volume \"META\"")));
+        "BlockDeviceWipe" => return Err(volumes::refuse_wipe(machine, admin, &decode(message)?)),
+        "Remove" => {
+            image_service::remove(machine, decode(message)?)?;
+            vec![Vec::new()]
         }
-        _ => one(etcd::answer(machine, method)?),
+        // There are no rules for images here, and what no rule matches is let through.
+        "Verify" => each(vec![vec![(2, "message", text("no matched rule"))]]),
+        "EtcdSnapshot" => each(vec![etcd::answer(machine, method, message)?]),
+        _ => one(etcd::answer(machine, method, message)?),
     };
     Ok(response(messages, Ok(())))
 }
@@ -145,6 +159,18 @@ fn wrap(message: &[u8]) -> Vec<u8> {
 /// The bytes of a `common.Data`.
 fn data(bytes: Vec<u8>) -> Field {
     (2, "bytes", Value::Bytes(bytes, String::new()))
+}
+
+/// A file or a directory as an archive. What goes wrong is told in the metadata of a message, and the call itself is fine
+/// (Talos v1.12.2 v1alpha1_server.go Copy).
+fn copy(machine: &Machine, path: &str) -> Result<Vec<Field>, Status> {
+    if !path.starts_with('/') {
+        return Err(Status::unknown(format!("path is not absolute {path}")));
+    }
+    Ok(match files::archive(machine, path) {
+        Ok(entries) => vec![data(super::archive::tar_gz(&entries))],
+        Err(error) => vec![(1, "metadata", Value::Message(vec![(2, "error", text(error))]))],
+    })
 }
 
 /// Messages, and how the call ends after them.

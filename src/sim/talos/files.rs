@@ -4,6 +4,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::{
+    archive::Entry,
     machine::Machine,
     spec::{Field, Value, text},
 };
@@ -90,6 +91,21 @@ pub fn read(machine: &Machine, path: &str) -> Result<Vec<u8>, Status> {
         Some(_) => Err(Status::unknown("path must be a regular file")),
         None => Err(Status::not_found(missing("stat", path))),
     }
+}
+
+/// What an archive of a path holds: names, and contents of files (v1.12.2 pkg/archiver). A directory itself is left out.
+pub fn archive(machine: &Machine, path: &str) -> Result<Vec<Entry>, String> {
+    let root = clean(path);
+    let found = below(machine, &root);
+    if found.is_empty() {
+        return Err(missing("lstat", &root));
+    }
+    let entry = |(_, name, _, node): (String, String, usize, Node)| match node {
+        Node::File(content) => Some(Entry { name, content: Some(content.into_bytes()) }),
+        Node::Directory if name != "." => Some(Entry { name, content: None }),
+        Node::Directory | Node::Link(_) => None,
+    };
+    Ok(found.into_iter().filter_map(entry).collect())
 }
 
 #[derive(Clone, PartialEq, Message)]

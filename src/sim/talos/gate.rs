@@ -81,13 +81,17 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
     request.extensions_mut().insert(note.clone());
     let response = match before(&machine, &path, &peer, &mut request).await {
         Err(status) => refuse(status),
-        Ok(Route::Local) => here(&machine, &path, request, next).await,
-        Ok(Route::Many(targets)) => {
+        Ok((Route::Local, may)) => match may {
+            Ok(()) => here(&machine, &path, request, next).await,
+            Err(status) => refuse(status),
+        },
+        Ok((Route::Many(targets), may)) => {
             let answers = Answers::of(targets, &path);
-            if answers.wanted_here() {
-                answers.with(here(&machine, &path, request, next).await)
-            } else {
-                answers.without()
+            match may {
+                // Each node judges for itself, so a refusal is that node's message.
+                _ if !answers.wanted_here() => answers.without(),
+                Ok(()) => answers.with(here(&machine, &path, request, next).await),
+                Err(status) => answers.with(refuse(status)),
             }
         }
     };
@@ -117,24 +121,29 @@ async fn here(machine: &Arc<Machine>, path: &str, request: Request, next: Next) 
     name_unknown_method(path, next.run(request).await)
 }
 
-async fn before(machine: &Machine, path: &str, peer: &Peer, request: &mut Request) -> Result<Route, Status> {
+/// Where a call goes, and whether this node would answer it.
+async fn before(
+    machine: &Machine,
+    path: &str,
+    peer: &Peer,
+    request: &mut Request,
+) -> Result<(Route, Result<(), Status>), Status> {
     faults(machine, path, peer).await?;
     let version = machine.boot(|boot| boot.entry.version.clone()).ok_or_else(|| Status::unavailable("no system"))?;
     // A connection from maintenance mode is cut when the mode ends, so the peer knows.
     let maintenance = peer.maintenance;
     let roles = if maintenance { Roles::reader() } else { peer.roles.clone() };
     let route = if maintenance { Route::Local } else { routing::route(machine, path, request.headers(), &version)? };
-    is_served(path, &version, maintenance)?;
-    let own_server = maintenance && !version.maintenance_serves_apid();
-    let for_readers = version.maintenance_serves_apid()
-        && matches!(path, "/machine.MachineService/ApplyConfiguration" | "/storage.StorageService/BlockDeviceWipe");
-    let reads = for_readers && roles.any(&["os:admin", "os:operator", "os:reader"]);
-    let allowed = own_server || reads || roles::may_call(path, &roles);
-    if !allowed {
-        return Err(Status::permission_denied("not authorized"));
-    }
+    let may = is_served(path, &version, maintenance).and_then(|()| {
+        let own_server = maintenance && !version.maintenance_serves_apid();
+        if own_server || roles::may_call(path, &version, &roles) {
+            Ok(())
+        } else {
+            Err(Status::permission_denied("not authorized"))
+        }
+    });
     request.extensions_mut().insert(roles);
-    Ok(route)
+    Ok((route, may))
 }
 
 async fn faults(machine: &Machine, path: &str, peer: &Peer) -> Result<(), Status> {
@@ -161,10 +170,6 @@ async fn faults(machine: &Machine, path: &str, peer: &Peer) -> Result<(), Status
 fn is_served(path: &str, version: &TalosVersion, maintenance: bool) -> Result<(), Status> {
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
     let unknown_service = || Err(Status::unimplemented(format!("unknown service {service}")));
-    let new_services = ["machine.LifecycleService", "machine.ImageService"];
-    if new_services.contains(&service) && !version.has_lifecycle_service() {
-        return unknown_service();
-    }
     let own_server = maintenance && !version.maintenance_serves_apid();
     if own_server {
         return match (service, method) {
@@ -180,15 +185,15 @@ fn is_served(path: &str, version: &TalosVersion, maintenance: bool) -> Result<()
             _ => unknown_service(),
         };
     }
-    let known = [
-        "cluster.ClusterService",
-        "cosi.resource.State",
-        "inspect.InspectService",
-        "machine.MachineService",
-        "storage.StorageService",
-        "time.TimeService",
-    ];
-    if known.contains(&service) || new_services.contains(&service) { Ok(()) } else { unknown_service() }
+    if !roles::is_service(service, version) {
+        return unknown_service();
+    }
+    // Nobody asks for a role before the method is known.
+    if roles::is_known(path, version) { Ok(()) } else { Err(unknown_method(service, method)) }
+}
+
+fn unknown_method(service: &str, method: &str) -> Status {
+    Status::unimplemented(format!("unknown method {method} for service {service}"))
 }
 
 /// The generated servers refuse unknown methods without a word; grpc-go has some.
@@ -199,7 +204,7 @@ fn name_unknown_method(path: &str, response: Response) -> Response {
         return response;
     }
     let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-    refuse(Status::unimplemented(format!("unknown method {method} for service {service}")))
+    refuse(unknown_method(service, method))
 }
 
 /// A status as gRPC sends it when there is nothing else to send.
@@ -230,5 +235,7 @@ mod tests {
         let path = "/machine.LifecycleService/Upgrade";
         assert_eq!(words(path, "v1.12.11", false), "unknown service machine.LifecycleService");
         assert_eq!(words(path, "v1.13.0", false), "");
+        let unheard = "unknown method Unheard for service machine.LifecycleService";
+        assert_eq!(words("/machine.LifecycleService/Unheard", "v1.13.0", false), unheard);
     }
 }

@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
+use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -45,7 +46,7 @@ impl ImageService for Images {
                     machine.with(|state| state.disk.images.insert((store.0, store.1, reference.clone())));
                     Ok(name(&reference))
                 }
-                Err(error) => Err(Status::not_found(error)),
+                Err(error) => Err(Status::not_found(format!("error pulling image: {error}"))),
             };
             let _ = sender.send(last).await;
         });
@@ -56,11 +57,35 @@ impl ImageService for Images {
 /// The store that is meant: (driver, namespace).
 pub fn store(instance: Option<ContainerdInstance>) -> Result<(i32, i32), Status> {
     let instance = instance.unwrap_or_default();
+    let refuse = |words: String| Err(Status::invalid_argument(words));
+    if !matches!(instance.driver, 0 | 1) {
+        return refuse(format!("invalid containerd driver {}", instance.driver));
+    }
     match (instance.driver(), instance.namespace()) {
-        (_, ContainerdNamespace::NsUnknown) | (ContainerDriver::Containerd, ContainerdNamespace::NsCri) => {
-            Err(Status::invalid_argument("unsupported containerd driver and namespace combination"))
+        (_, ContainerdNamespace::NsUnknown) => refuse("invalid containerd namespace NS_UNKNOWN".to_owned()),
+        (ContainerDriver::Containerd, ContainerdNamespace::NsCri) => {
+            refuse("cannot use CRI namespace with containerd driver".to_owned())
         }
         _ => Ok((instance.driver, instance.namespace)),
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct RemoveRequest {
+    #[prost(message, optional, tag = "1")]
+    containerd: Option<ContainerdInstance>,
+    #[prost(string, tag = "2")]
+    image_ref: String,
+}
+
+/// Takes an image out of a store.
+pub fn remove(machine: &Machine, request: RemoveRequest) -> Result<(), Status> {
+    let (driver, namespace) = store(request.containerd)?;
+    let image = (driver, namespace, request.image_ref);
+    if machine.with(|state| state.disk.images.remove(&image)) {
+        Ok(())
+    } else {
+        Err(Status::not_found(format!("image {} not found", image.2)))
     }
 }
 

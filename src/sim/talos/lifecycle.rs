@@ -7,11 +7,14 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{entry::entry_of_installer, gate::Note, image_service, machine::Machine, upgrade};
-use crate::wire::machine::{
-    LifecycleServiceInstallProgress, LifecycleServiceInstallRequest, LifecycleServiceInstallResponse,
-    LifecycleServiceUpgradeRequest, LifecycleServiceUpgradeResponse, lifecycle_service_install_progress,
-    lifecycle_service_server::LifecycleService,
+use super::{entry::entry_of_installer, gate::Note, image_service, machine::Machine, state::BootEntry, upgrade};
+use crate::wire::{
+    common::ContainerdInstance,
+    machine::{
+        LifecycleServiceInstallProgress, LifecycleServiceInstallRequest, LifecycleServiceInstallResponse,
+        LifecycleServiceUpgradeRequest, LifecycleServiceUpgradeResponse, lifecycle_service_install_progress,
+        lifecycle_service_server::LifecycleService,
+    },
 };
 
 /// The service of one node.
@@ -38,22 +41,13 @@ impl LifecycleService for Lifecycle {
     ) -> Result<Response<Self::UpgradeStream>, Status> {
         let image = request.get_ref().source.as_ref().map(|source| source.image_name.clone()).unwrap_or_default();
         Note::set(&request, format!("image={image}"));
-        if image.is_empty() {
-            return Err(Status::invalid_argument("source image name is required"));
-        }
-        let store = image_service::store(request.get_ref().containerd)?;
         let busy = self.0.change(|boot| std::mem::replace(&mut boot.installing, true)) == Some(true);
         if busy {
             return Err(Status::failed_precondition("another installation/upgrade is already in progress"));
         }
-        let present = self.0.look(|state| state.disk.images.contains(&(store.0, store.1, image.clone())));
-        let entry = entry_of_installer(&self.0.world.catalog, &image);
-        let (true, Ok(entry)) = (present, entry) else {
+        let entry = installer(&self.0, request.get_ref().containerd, &image).inspect_err(|_| {
             self.0.change(|boot| boot.installing = false);
-            return Err(Status::internal(format!(
-                "installation failed: installer image {image:?} not found in containerd store"
-            )));
-        };
+        })?;
         let (sender, receiver) = mpsc::channel(8);
         let machine = Arc::clone(&self.0);
         tokio::spawn(async move {
@@ -74,6 +68,25 @@ impl LifecycleService for Lifecycle {
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+}
+
+/// What an installer would write, if it is where the caller says; in Talos' order and words
+/// (v1.13.9 internal/app/lifecycle).
+fn installer(machine: &Machine, containerd: Option<ContainerdInstance>, image: &str) -> Result<BootEntry, Status> {
+    if image.is_empty() {
+        return Err(Status::invalid_argument("installer image name is required"));
+    }
+    let store = image_service::store(containerd).map_err(|status| {
+        let words = status.message();
+        Status::internal(format!("upgrade failed: rpc error: code = InvalidArgument desc = {words}"))
+    })?;
+    let present = machine.look(|state| state.disk.images.contains(&(store.0, store.1, image.to_owned())));
+    let entry = entry_of_installer(&machine.world.catalog, image).ok().filter(|_| present);
+    entry.ok_or_else(|| {
+        Status::internal(format!(
+            "upgrade failed: installer image {image:?} not found in containerd store: image {image:?}: not found"
+        ))
+    })
 }
 
 fn message(text: &str) -> LifecycleServiceUpgradeResponse {

@@ -5,21 +5,19 @@ use std::{fs::File, os::unix::fs::FileExt, sync::Arc};
 use tonic::{Request, Response, Status};
 
 use super::{
-    boot,
+    boot, etcd,
     gate::Note,
     machine::{Machine, Wish},
     state::{Disk, Stage},
+    volumes::{self, LOOP_DEVICE},
 };
 use crate::{
     sim::journal::Event,
     wire::machine::{
-        Reboot, RebootRequest, RebootResponse, Reset, ResetRequest, ResetResponse, Shutdown, ShutdownRequest,
-        ShutdownResponse, reset_request::WipeMode, sequence_event,
+        Reboot, RebootRequest, RebootResponse, Reset, ResetPartitionSpec, ResetRequest, ResetResponse, Shutdown,
+        ShutdownRequest, ShutdownResponse, reset_request::WipeMode, sequence_event,
     },
 };
-
-/// Volumes that a reset can name.
-const VOLUMES: [&str; 3] = ["META", "STATE", "EPHEMERAL"];
 
 /// Handles Reboot.
 pub fn reboot(machine: &Arc<Machine>, request: Request<RebootRequest>) -> Result<Response<RebootResponse>, Status> {
@@ -59,19 +57,14 @@ pub fn reset(machine: &Arc<Machine>, request: Request<ResetRequest>) -> Result<R
             "reset failed: invalid input, wipe mode USER_DISKS doesn't support SystemPartitionsToWipe parameter",
         ));
     }
-    if let Some(unknown) = request.system_partitions_to_wipe.iter().find(|p| !VOLUMES.contains(&p.label.as_str())) {
-        let label = &unknown.label;
-        return Err(Status::unknown(format!(
-            "failed to get volume status with label {label:?}: resource VolumeStatuses.block.talos.dev(runtime/{label}@undefined) doesn't exist"
-        )));
-    }
+    request.user_disks_to_wipe.iter().try_for_each(|device| user_disk(machine, device))?;
+    located(machine, &request.system_partitions_to_wipe)?;
     let actor_id = new_actor();
     let single = machine.look(|state| state.disk.etcd) && machine.boot(|boot| boot.is_control_plane()) == Some(true);
     if request.graceful && single {
         // The etcd leave task of a single member fails, and a failed sequence reboots the node.
-        let words = "error running phase 6 in reset sequence: task 1/1: failed, failed to leave cluster: etcdserver: \
-                     re-configuration failed due to not enough started members";
-        machine.sequence("reset", sequence_event::Action::Noop, Some(words), &actor_id);
+        let words = format!("error running phase 6 in reset sequence: task 1/1: failed, {}", etcd::leave_failure());
+        machine.sequence("reset", sequence_event::Action::Noop, Some(&words), &actor_id);
         boot::reboot_soon(machine, "reboot", actor_id.clone());
     } else {
         wipe(machine, &request);
@@ -79,6 +72,48 @@ pub fn reset(machine: &Arc<Machine>, request: Request<ResetRequest>) -> Result<R
         leave(machine, "reset", Stage::Resetting, actor_id.clone(), wish);
     }
     Ok(Response::new(ResetResponse { messages: vec![Reset { metadata: None, actor_id }] }))
+}
+
+/// What Talos finds wrong with a disk that is to be wiped beside the system's: there is none here that it takes.
+fn user_disk(machine: &Machine, device: &str) -> Result<(), Status> {
+    let what = match device {
+        LOOP_DEVICE => "is readonly",
+        device if device.strip_prefix("/dev/") == Some(&machine.hardware.disk) => "is the system disk",
+        _ => "wasn't found",
+    };
+    Err(Status::unknown(format!("reset user disk failed: device {device} {what}")))
+}
+
+/// Each volume has to be known, and to have a place. One that is a directory on another goes with that one since 1.14.
+fn located(machine: &Machine, wanted: &[ResetPartitionSpec]) -> Result<(), Status> {
+    let volumes = volumes::all(machine);
+    let backed = machine.boot(|boot| boot.entry.version.minor_pair() >= (1, 14)) == Some(true);
+    for ResetPartitionSpec { label, .. } in wanted {
+        let Some(volume) = volumes.iter().find(|volume| volume.id == label) else {
+            return Err(Status::unknown(format!(
+                "failed to get volume status with label {label:?}: resource VolumeStatuses.block.talos.dev(runtime/{label}@undefined) doesn't exist"
+            )));
+        };
+        if volume.partition.is_some() {
+            continue;
+        }
+        if !backed {
+            return Err(Status::unknown(format!("failed to reset: volume {label:?} is not located")));
+        }
+        if volume.parent.is_empty() {
+            let words = "is not located and doesn't reside on another volume";
+            return Err(Status::unknown(format!("failed to reset: volume {label:?} {words}")));
+        }
+        // Everything else lies on EPHEMERAL.
+        let below = volumes::EPHEMERAL;
+        if !wanted.iter().any(|other| other.label == below && other.wipe) {
+            return Err(Status::unknown(format!(
+                "failed to reset: volume {label:?} resides on volume {below:?}, and therefore {label:?} cannot be wiped \
+                 without wiping {below:?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn labels(request: &ResetRequest) -> Vec<String> {

@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::{
-    extension,
+    discovery, extension,
     kinds::kind,
     machine::Machine,
     readiness::unmet,
     spec::{Field, Spec, Value, text},
     state::{Boot, Disk, State, stage_word},
+    volumes,
 };
 use crate::sim::cluster::host_of;
 
@@ -31,22 +32,27 @@ pub struct Resource {
 pub fn all(machine: &Machine) -> Vec<Resource> {
     let addresses = machine.addresses();
     let hostname = machine.hostname_and_domain();
-    let kubernetes_name = machine.kubernetes_name();
+    let (kubernetes_name, fqdn) = (machine.kubernetes_name(), machine.fqdn());
     let mut list = List(Vec::new());
+    for (kind, id, fields) in volumes::resources(machine) {
+        list.add("runtime", kind, &id, fields);
+    }
     machine.look(|state| {
         let Some(boot) = &state.boot else { return };
         runtime(&mut list, machine, boot);
         list.add("runtime", "SystemDisks.block.talos.dev", "system-disk", system_disk(machine));
-        list.add("runtime", "Disks.block.talos.dev", &machine.hardware.disk, disk(machine));
-        volumes(&mut list, machine, &state.disk);
         for (key, value) in &state.disk.meta {
             let value = vec![(1, "value", text(String::from_utf8_lossy(value)))];
             list.add("runtime", "MetaKeys.runtime.talos.dev", &format!("0x{key:02x}"), value);
         }
-        network(&mut list, machine, &addresses, &hostname);
+        network(&mut list, &addresses, &hostname);
+        links(&mut list, machine, boot);
         routes(&mut list, machine, boot);
         config(&mut list, state, boot);
         cluster(&mut list, machine, &kubernetes_name, boot, &state.disk);
+        list.0.extend(discovery::members(machine, &fqdn, &kubernetes_name, boot, &state.disk));
+        list.0.extend(discovery::endpoints(boot));
+        list.0.extend(discovery::static_pods(boot));
     });
     list.0.retain(|resource| machine.boot(|boot| kind(resource.kind, &boot.entry.version).is_some()) == Some(true));
     list.0
@@ -209,64 +215,7 @@ fn system_disk(machine: &Machine) -> Vec<Field> {
     vec![(1, "diskID", text(&**name)), (2, "devPath", text(format!("/dev/{name}")))]
 }
 
-fn disk(machine: &Machine) -> Vec<Field> {
-    let hardware = &machine.hardware;
-    vec![
-        (14, "dev_path", text(format!("/dev/{}", hardware.disk))),
-        (1, "size", Value::Int(hardware.disk_bytes)),
-        (15, "pretty_size", text(format!("{} GB", hardware.disk_bytes / 1_000_000_000))),
-        (2, "io_size", Value::Int(4096)),
-        (3, "sector_size", Value::Int(512)),
-        (4, "readonly", Value::Bool(false)),
-        (13, "cdrom", Value::Bool(false)),
-        (5, "model", text("BlockVolume")),
-        (6, "serial", text(&*hardware.serial)),
-        (8, "wwid", text(format!("naa.{}", hardware.serial))),
-        (11, "transport", text("virtio")),
-        (12, "rotational", Value::Bool(true)),
-    ]
-}
-
-fn volumes(list: &mut List, machine: &Machine, disk: &Disk) {
-    const MIB: u64 = 1 << 20;
-    let maintenance = disk.config.is_none();
-    let device = &machine.hardware.disk;
-    let parent = format!("/dev/{device}");
-    let rest = machine.hardware.disk_bytes.saturating_sub(2300 * MIB);
-    for (index, id, size, shown, filesystem) in [
-        (2u64, "META", MIB, "1.0 MB".to_owned(), "talosmeta"),
-        (3, "STATE", 100 * MIB, "105 MB".to_owned(), "xfs"),
-        (4, "EPHEMERAL", rest, format!("{} GB", rest / 1_000_000_000), "xfs"),
-    ] {
-        let ready = id == "META" || !maintenance;
-        let phase = if ready { Value::Enum(6, "ready") } else { Value::Enum(0, "waiting") };
-        let mut fields = vec![(1, "phase", phase), (16, "type", Value::Enum(0, "partition"))];
-        let location = format!("{parent}{index}");
-        if ready {
-            fields.push((2, "location", text(&*location)));
-            fields.push((8, "partitionIndex", Value::Int(index)));
-            fields.push((7, "parentLocation", text(&*parent)));
-            fields.push((9, "size", Value::Int(size)));
-            fields.push((13, "prettySize", text(&*shown)));
-        }
-        list.add("runtime", "VolumeStatuses.block.talos.dev", id, fields);
-        if ready {
-            let found = vec![
-                (17, "dev_path", text(location)),
-                (14, "type", text("partition")),
-                (18, "parent_dev_path", text(&*parent)),
-                (1, "size", Value::Int(size)),
-                (19, "pretty_size", text(shown)),
-                (4, "name", text(filesystem)),
-                (12, "partition_label", text(id)),
-                (13, "partition_index", Value::Int(index)),
-            ];
-            list.add("runtime", "DiscoveredVolumes.block.talos.dev", &format!("{device}{index}"), found);
-        }
-    }
-}
-
-fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], name: &(String, String)) {
+fn network(list: &mut List, addresses: &[IpAddr], name: &(String, String)) {
     let mut network = |kind, id: &str, fields| list.add("network", kind, id, fields);
     let ready = |number, key| (number, key, Value::Bool(true));
     let status = vec![
@@ -284,8 +233,11 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], n
     let resolver = vec![Value::Ip(Ipv4Addr::new(169, 254, 169, 254).into())];
     let resolvers = vec![(1, "dnsServers", Value::List(resolver)), (2, "searchDomains", Value::List(Vec::new()))];
     network("ResolverStatuses.net.talos.dev", "resolvers", resolvers);
-    let prefixes: Vec<IpNet> =
-        addresses.iter().map(|ip| IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 })).collect();
+    let prefix = |ip: &IpAddr| match ip {
+        ip if ip.is_loopback() => IpNet::new_assert(*ip, if ip.is_ipv4() { 8 } else { 128 }),
+        ip => IpNet::new_assert(*ip, if ip.is_ipv4() { 24 } else { 64 }),
+    };
+    let prefixes: Vec<IpNet> = addresses.iter().map(prefix).collect();
     for id in ["default", "current", "accumulative", "routed"] {
         let taken = if id == "default" { 1 } else { prefixes.len() };
         let values = prefixes.iter().take(taken).map(|net| Value::Prefix(*net)).collect();
@@ -293,27 +245,41 @@ fn network(list: &mut List, machine: &Machine, addresses: &[std::net::IpAddr], n
         network("NodeAddresses.net.talos.dev", id, fields);
     }
     for net in &prefixes {
+        let local = net.addr().is_loopback();
+        let link = if local { (1, "lo") } else { (2, "eth0") };
         let fields = vec![
             (1, "address", Value::Prefix(*net)),
             (2, "local", Value::Ip(net.addr())),
-            (6, "linkIndex", Value::Int(2)),
-            (7, "linkName", text("eth0")),
-            (8, "family", Value::Enum(2, "inet4")),
-            (9, "scope", Value::Enum(0, "global")),
+            (6, "linkIndex", Value::Int(link.0)),
+            (7, "linkName", text(link.1)),
+            (8, "family", if net.addr().is_ipv4() { Value::Enum(2, "inet4") } else { Value::Enum(10, "inet6") }),
+            (9, "scope", if local { Value::Enum(254, "host") } else { Value::Enum(0, "global") }),
         ];
-        network("AddressStatuses.net.talos.dev", &format!("eth0/{net}"), fields);
+        network("AddressStatuses.net.talos.dev", &format!("{}/{net}", link.1), fields);
     }
-    let mac: Vec<u8> = machine.hardware.mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
-    let fields = vec![
-        (1, "index", Value::Int(2)),
-        (2, "type", Value::Enum(1, "ether")),
-        (5, "hardwareAddr", Value::Bytes(mac, machine.hardware.mac.clone())),
-        (7, "mtu", Value::Int(9000)),
-        (10, "operationalState", Value::Enum(6, "up")),
-        (11, "kind", text("")),
-        (22, "linkState", Value::Bool(true)),
-    ];
-    network("LinkStatuses.net.talos.dev", "eth0", fields);
+}
+
+/// The interfaces. Tailscale's is a device of its own kind, without a hardware address.
+fn links(list: &mut List, machine: &Machine, boot: &Boot) {
+    let bytes = |mac: &str| mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect::<Vec<_>>();
+    let mut link =
+        |id: &str, index: u64, kind: (i32, &'static str), mac: &str, mtu: u64, state: (i32, &'static str)| {
+            let fields = vec![
+                (1, "index", Value::Int(index)),
+                (2, "type", Value::Enum(kind.0, kind.1)),
+                (5, "hardwareAddr", Value::Bytes(bytes(mac), mac.to_owned())),
+                (7, "mtu", Value::Int(mtu)),
+                (10, "operationalState", Value::Enum(state.0, state.1)),
+                (11, "kind", text(if kind.1 == "nohdr" { "tun" } else { "" })),
+                (22, "linkState", Value::Bool(true)),
+            ];
+            list.add("network", "LinkStatuses.net.talos.dev", id, fields);
+        };
+    link("lo", 1, (772, "loopback"), "00:00:00:00:00:00", 65536, (0, "unknown"));
+    link("eth0", 2, (1, "ether"), &machine.hardware.mac, 9000, (6, "up"));
+    if boot.tailscale_up {
+        link("tailscale0", 3, (65534, "nohdr"), "", 1280, (0, "unknown"));
+    }
 }
 
 /// The kernel's routes; Tailscale keeps its own in table 52, the peers and what subnet routers advertise.
@@ -353,6 +319,21 @@ fn config(list: &mut List, state: &State, boot: &Boot) {
     }
 }
 
+/// KubeSpan is off unless the v1alpha1 document says otherwise.
+fn kubespan(boot: &Boot) -> Vec<Field> {
+    let config = boot.config.as_ref();
+    let enabled = config.and_then(|config| config.parsed.get("machine.network.kubespan.enabled")?.as_bool());
+    let word = |path: &str| text(config.and_then(|config| config.text_at(path)).unwrap_or_default());
+    vec![
+        (1, "enabled", Value::Bool(enabled == Some(true))),
+        (2, "clusterId", word("cluster.id")),
+        (3, "sharedSecret", word("cluster.secret")),
+        (4, "forceRouting", Value::Bool(false)),
+        (5, "advertiseKubernetesNetworks", Value::Bool(false)),
+        (8, "harvestExtraEndpoints", Value::Bool(false)),
+    ]
+}
+
 fn cluster(list: &mut List, machine: &Machine, kubernetes_name: &str, boot: &Boot, disk: &Disk) {
     let identity = vec![(1, "nodeId", text(&*disk.identity))];
     list.add("cluster", "Identities.cluster.talos.dev", "local", identity);
@@ -373,6 +354,7 @@ fn cluster(list: &mut List, machine: &Machine, kubernetes_name: &str, boot: &Boo
     if boot.config.as_ref().is_some_and(|config| config.is_complete()) {
         let nodename = vec![(1, "nodename", text(kubernetes_name)), (2, "hostnameVersion", text("1"))];
         list.add("k8s", "Nodenames.kubernetes.talos.dev", "nodename", nodename);
+        list.add("config", "KubeSpanConfigs.kubespan.talos.dev", "kubespan", kubespan(boot));
     }
     let Some(name) = &boot.node_name else { return };
     let node = machine.world.cluster.node(name).filter(|_| !boot.is_control_plane());

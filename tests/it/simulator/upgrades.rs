@@ -149,7 +149,13 @@ async fn lifecycle_upgrade_wants_the_image_pulled_first_and_leaves_the_reboot_to
         };
         let status = lifecycle.upgrade(upgrade.clone()).await.expect_err("not pulled");
         assert_eq!(status.code(), Code::Internal);
-        assert!(status.message().contains("not found in containerd store"), "{status}");
+        let words = format!(
+            "upgrade failed: installer image {image:?} not found in containerd store: image {image:?}: not found"
+        );
+        assert_eq!(status.message(), words);
+        let nothing = LifecycleServiceUpgradeRequest { containerd: Some(SYSTEM), source: None };
+        let status = lifecycle.upgrade(nothing).await.expect_err("no image");
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "installer image name is required"));
 
         let mut images = ImageServiceClient::new(channel.clone());
         let pull = ImageServicePullRequest { containerd: Some(SYSTEM), image_ref: image.clone() };
