@@ -1,13 +1,20 @@
 //! What every call passes before it reaches a handler: faults, the services of this version, routing, roles. And the
 //! journal of calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
 
 use axum::{
+    body::{Body, HttpBody},
     extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use http_body::Frame;
 use tonic::{Code, Status, service::Routes};
 
 use super::{
@@ -15,7 +22,7 @@ use super::{
     extra,
     image_service::Images,
     lifecycle::Lifecycle,
-    machine::Machine,
+    machine::{Machine, OpenCall},
     machine_service::Api,
     roles::{self, Roles},
     routing::{self, Answers, Route},
@@ -77,6 +84,8 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
     let Some(peer) = request.extensions().get::<Peer>().cloned() else {
         return refuse(Status::internal("a connection without a peer"));
     };
+    // Streams end when the server does; whoever waits for one answer gets it first.
+    let open = routing::has_one_answer(&path).then(|| machine.open_call());
     let note = Note::default();
     request.extensions_mut().insert(note.clone());
     let response = match before(&machine, &path, &peer, &mut request).await {
@@ -110,7 +119,32 @@ async fn pass(State(machine): State<Arc<Machine>>, mut request: Request, next: N
         peer.token.cancel();
         std::future::pending::<()>().await;
     }
-    response
+    match open {
+        Some(open) => response.map(|body| Body::new(Answer { body, _open: open })),
+        None => response,
+    }
+}
+
+/// The body of an answer, until which the call is open.
+struct Answer {
+    body: Body,
+    _open: OpenCall,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 }
 
 /// The answer of this node itself.

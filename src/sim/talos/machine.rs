@@ -59,6 +59,15 @@ pub enum Wish {
     Rescue,
 }
 
+/// A call that has not been answered yet.
+pub struct OpenCall(Arc<Machine>);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.open_calls.send_modify(|count| *count -= 1);
+    }
+}
+
 /// A machine. Handlers of its API and the tasks of its boot share it.
 pub struct Machine {
     /// What does not change.
@@ -75,6 +84,8 @@ pub struct Machine {
     pub logs: Logs,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
+    /// How many calls still wait for their answer to be sent.
+    open_calls: watch::Sender<usize>,
     wishes: mpsc::UnboundedSender<Wish>,
 }
 
@@ -97,6 +108,7 @@ impl Machine {
             logs: Logs::default(),
             state: Mutex::default(),
             changed: watch::Sender::new(0),
+            open_calls: watch::Sender::new(0),
             wishes,
         }
     }
@@ -174,6 +186,18 @@ impl Machine {
             _ => Some(()),
         };
         self.until(closed).await;
+    }
+
+    /// Counts a call as open until what is returned is dropped.
+    pub fn open_call(self: &Arc<Self>) -> OpenCall {
+        self.open_calls.send_modify(|count| *count += 1);
+        OpenCall(Arc::clone(self))
+    }
+
+    /// Waits until every call was answered.
+    pub async fn all_answered(&self) {
+        // The sender lives in `self`, which is borrowed here.
+        let _ = self.open_calls.subscribe().wait_for(|count| *count == 0).await;
     }
 
     /// Takes time, and books it.

@@ -145,6 +145,11 @@ const STREAMED: [&str; 12] = [
     "/Read",
 ];
 
+/// Whether a call of the machine service is answered once, not with a stream.
+pub fn has_one_answer(path: &str) -> bool {
+    path.starts_with(MANY[0]) && !STREAMED.iter().any(|suffix| path.ends_with(suffix))
+}
+
 impl Answers {
     /// The answers of these targets.
     pub fn of(targets: Vec<Target>, path: &str) -> Self {

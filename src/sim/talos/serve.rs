@@ -22,7 +22,7 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
@@ -36,6 +36,7 @@ use crate::sim::{cut::Cut, fault::Fault, journal::Event};
 
 const GRACE: Duration = Duration::from_millis(10);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Opens and closes the port for as long as the machine runs.
 pub async fn run(machine: Arc<Machine>, life: CancellationToken) {
@@ -51,7 +52,7 @@ pub async fn run(machine: Arc<Machine>, life: CancellationToken) {
         let server = tokio::spawn(accept(Arc::clone(&machine), listener, epoch.clone()));
         tokio::select! {
             () = life.cancelled() => {}
-            () = closed(&machine) => epoch.end().await,
+            () = closed(&machine) => epoch.end(&machine).await,
         }
         epoch.cut.cancel();
         let _ = server.await;
@@ -70,8 +71,10 @@ struct Epoch {
 
 impl Epoch {
     /// Ends it in good order: no new connections, GOAWAY on the old ones, and soon the end of their streams.
-    async fn end(&self) {
+    async fn end(&self, machine: &Machine) {
         self.stop.cancel();
+        // Servers of Go let calls finish when they are told to stop, for a while.
+        let _ = tokio::time::timeout(LINGER, machine.all_answered()).await;
         tokio::time::sleep(GRACE).await;
         self.close.cancel();
         tokio::time::sleep(GRACE).await;
@@ -125,8 +128,13 @@ async fn greet(machine: Arc<Machine>, stream: TcpStream, sender: mpsc::Sender<io
     let handshake = async {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), cut).await?;
         let (config, maintenance) = config(&machine).map_err(io::Error::other)?;
-        let stream = start.into_stream(config).await?;
-        Ok::<_, io::Error>((stream, maintenance))
+        match start.into_stream(config).into_fallible().await {
+            Ok(stream) => Ok((stream, maintenance)),
+            Err((error, refused)) => {
+                hang_up(refused).await;
+                Err(error)
+            }
+        }
     };
     match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
         Ok(Ok((stream, maintenance))) => {
@@ -139,6 +147,17 @@ async fn greet(machine: Arc<Machine>, stream: TcpStream, sender: mpsc::Sender<io
         Ok(Err(error)) => machine.note(Event::HandshakeRefused { reason: error.to_string() }),
         Err(_) => {}
     }
+}
+
+/// Closes a connection whose client has been told why. What it has sent meanwhile is read: a close with something unread
+/// is a reset, which may overtake the alert.
+async fn hang_up(mut refused: Cut) {
+    let rest = async {
+        refused.shutdown().await?;
+        tokio::io::copy(&mut refused, &mut tokio::io::sink()).await
+    };
+    // The client has its alert and closes; one that does not is cut off.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 /// The TLS configuration of this moment, and whether it is that of maintenance mode.

@@ -1,6 +1,6 @@
 //! What a node refuses, by whom and by what is asked, and what it shows of itself beyond what the provider reads.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use prost::Message;
 use talosoci::{
@@ -13,6 +13,11 @@ use talosoci::{
         },
     },
 };
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Status, client::Grpc, metadata::MetadataValue, transport::Channel};
 use tonic_prost::ProstCodec;
@@ -21,7 +26,7 @@ use super::{
     configs::Temporary,
     road::apply,
     rules::{VERSIONS, control_plane},
-    talos::{DEADLINE, connect, get, machine, yaml},
+    talos::{DEADLINE, Trust, config, connect, get, machine, yaml},
 };
 
 #[derive(Clone, PartialEq, Message)]
@@ -294,5 +299,22 @@ async fn a_control_plane_shows_its_pods_its_disks_and_itself_as_a_member() {
     let member = show("cluster", "Members.cluster.talos.dev", node.name()).await;
     for line in ["machineType: controlplane\n", "operatingSystem: Talos (v1.12.2)\n", "    port: 6443\n"] {
         assert!(member.contains(line), "{member}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_a_certificate_can_read_why_it_is_refused() {
+    let (_world, node, temporary) = control_plane("v1.12.2", "").await;
+    let config = Arc::new(config(&Trust::Anonymous(temporary.os().certificate_pem().to_owned())));
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, node.talos_port())).await.expect("connected");
+    let name = Ipv4Addr::LOCALHOST.into();
+    // With TLS 1.3 the client is done before the server has seen that there is no certificate.
+    let mut stream = TlsConnector::from(config).connect(name, stream).await.expect("shaken hands");
+    let error = stream.read_u8().await.expect_err("refused");
+    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    // What a client has on its way then is still taken: a reset could overtake the alert.
+    let mut stream = stream.into_inner().0;
+    for _ in 0..20 {
+        stream.write_all(b"PRI * HTTP/2.0").await.expect("nobody has hung up");
     }
 }

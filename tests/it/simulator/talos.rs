@@ -102,7 +102,7 @@ pub async fn yaml(channel: Channel, namespace: &str, kind: &str, id: &str) -> St
     get(channel, namespace, kind, id).await.expect("readable").spec.expect("a spec").yaml_spec
 }
 
-fn config(trust: &Trust) -> ClientConfig {
+pub fn config(trust: &Trust) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("protocol versions");
