@@ -45,7 +45,7 @@ mod tests {
     use crate::client::rescue::session::{Accepted, Auth, HostKeyPolicy};
     use crate::provision::journal::Journal;
     use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
     use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
@@ -85,9 +85,10 @@ mod tests {
 
     #[tokio::test]
     async fn when_patience_ends_the_last_answer_is_told_with_its_hints() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        // Taken, and not listened at: nobody else can get it meanwhile.
+        let taken = TcpSocket::new_v4().unwrap();
+        taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = taken.local_addr().unwrap().port();
         let error = patiently(&limits(Duration::from_millis(600)), &target(port)).await.err().unwrap();
         assert!(matches!(error, Cause::Session(SessionError::Refused { .. })), "{error:?}");
         assert!(!error.hints().is_empty());

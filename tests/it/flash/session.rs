@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use talosoci::client::rescue::session::{Accepted, Auth, HostKeyPolicy, Rights, Session, SessionError, Target};
 use talosoci::talos::secret::Secret;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::sshd::{Shell, Sshd, keygen, output, skip};
 
@@ -181,7 +181,10 @@ async fn what_does_not_answer_is_told_apart() {
     let port = free.local_addr().unwrap().port();
     let silent = Session::connect(&target("127.0.0.1", port), Duration::from_millis(300)).await.err().unwrap();
     assert!(matches!(silent, SessionError::Timeout { .. }), "{silent:?}");
-    drop(free);
+    // A port that is taken and not listened at: one that is free may be another test's by now.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let refused = Session::connect(&target("127.0.0.1", port), SOON).await.err().unwrap();
     assert!(matches!(refused, SessionError::Refused { .. }), "{refused:?}");
     let unknown = Session::connect(&target("no-such-host.invalid", 22), SOON).await.err().unwrap();
