@@ -111,6 +111,12 @@ impl Run {
         }
     }
 
+    /// In bytes; never 0.
+    pub fn size(&self) -> u64 {
+        let range = self.range();
+        range.end - range.start
+    }
+
     /// What it is made of.
     pub fn slots(&self) -> &[Slot] {
         &self.0

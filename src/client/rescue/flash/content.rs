@@ -23,9 +23,10 @@ pub(super) async fn head(image: &PreparedImage) -> Result<Vec<u8>, Cause> {
 
 /// A run as one extent.
 pub(super) async fn whole(image: &PreparedImage, run: &Run) -> Result<Extent, Cause> {
-    let (range, image, run) = (run.range(), image.clone(), run.clone());
+    let (offset, len) = (run.range().start, run.size());
+    let (image, run) = (image.clone(), run.clone());
     let sha256 = blocking(move || image.digest(&run)).await?;
-    Ok(Extent { offset: range.start, len: range.end - range.start, sha256 })
+    Ok(Extent { offset, len, sha256 })
 }
 
 async fn read(image: &PreparedImage, slot: Slot) -> Result<Bytes, Cause> {
@@ -38,7 +39,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ReadError>
     done.map_err(|_| Cause::Internal("reading the image was stopped"))?.map_err(Cause::Image)
 }
 
+/// Jobs that write runs of an image.
+pub(super) fn copies(image: &PreparedImage, runs: Vec<Run>) -> std::vec::IntoIter<Job> {
+    runs.into_iter().map(|run| Job::Copy(image.clone(), run)).collect::<Vec<_>>().into_iter()
+}
+
 /// The bytes of one write, in order.
+#[derive(Default)]
 pub(super) struct Data<'a> {
     image: Option<&'a PreparedImage>,
     slots: std::slice::Iter<'a, Slot>,
@@ -49,9 +56,9 @@ pub(super) struct Data<'a> {
 impl<'a> Data<'a> {
     pub(super) fn of(job: &'a Job) -> Self {
         match job {
-            Job::Write(_, bytes) => Self { image: None, slots: [].iter(), rest: bytes.clone() },
-            Job::Copy(image, run) => Self { image: Some(image), slots: run.slots().iter(), rest: Bytes::new() },
-            _ => Self { image: None, slots: [].iter(), rest: Bytes::new() },
+            Job::Write(_, bytes) => Self { rest: bytes.clone(), ..Self::default() },
+            Job::Copy(image, run) => Self { image: Some(image), slots: run.slots().iter(), ..Self::default() },
+            _ => Self::default(),
         }
     }
 

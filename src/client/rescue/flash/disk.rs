@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use super::content::{Hashed, whole};
+use super::content::{Hashed, copies, whole};
 use super::remote::{Remote, Start};
 use super::wire::{Command, Job};
 use super::zero::{self, Blank};
 use super::{Cause, Meter, Phase};
 use crate::client::cache::PreparedImage;
 use crate::client::rescue::session::Session;
-use crate::disk_image::{Digest, Extent, HEAD};
+use crate::disk_image::{Digest, Extent, HEAD, Run};
 
 pub(super) struct Disk<'a> {
     remote: Remote<'a>,
@@ -51,15 +51,13 @@ impl<'a> Disk<'a> {
         self.meter.begin(Phase::Write, None);
         let mut kept = 0;
         for run in image.image().runs(HEAD, AT_ONCE) {
-            let range = run.range();
-            let (len, end) = (range.end - range.start, range.end);
-            let (wanted, found) = tokio::try_join!(whole(image, &run), self.remote.hash(range))?;
+            let (wanted, found) = tokio::try_join!(whole(image, &run), self.remote.hash(run.range()))?;
             if wanted.sha256 != found {
                 break;
             }
-            self.kept = end;
-            kept += len;
-            self.meter.add(len);
+            self.kept = run.range().end;
+            kept += run.size();
+            self.meter.add(run.size());
         }
         Ok(kept)
     }
@@ -68,7 +66,7 @@ impl<'a> Disk<'a> {
     /// once the image comes.
     pub(super) async fn write(&mut self, image: &PreparedImage, pull: bool) -> Result<u64, Cause> {
         let runs = image.image().runs(self.kept, AT_ONCE);
-        let total = runs.iter().map(|run| run.range().end - run.range().start).sum();
+        let total = runs.iter().map(Run::size).sum();
         if total == 0 {
             return Ok(0);
         }
@@ -80,8 +78,7 @@ impl<'a> Disk<'a> {
         if pull {
             self.remote.run(Hashed { image, runs: runs.into(), job: Job::Pull }, Some(self.meter)).await?;
         } else {
-            let jobs: Vec<Job> = runs.into_iter().map(|run| Job::Copy(image.clone(), run)).collect();
-            self.remote.run(jobs.into_iter(), Some(self.meter)).await?;
+            self.remote.run(copies(image, runs), Some(self.meter)).await?;
         }
         Ok(total)
     }
@@ -127,8 +124,7 @@ impl<'a> Disk<'a> {
             empty.push(image.image().raw_size.max(self.tail().start)..self.size);
             empty.retain(|range| !range.is_empty());
         }
-        let len = |range: Range<u64>| range.end - range.start;
-        let total = runs.iter().map(|run| len(run.range())).chain(empty.iter().cloned().map(len)).sum();
+        let total = runs.iter().map(Run::size).chain(empty.iter().map(|range| range.end - range.start)).sum();
         self.meter.begin(Phase::Verify, Some(total));
         self.remote.ask(&Command::Sync).await?;
         self.remote.run(Hashed { image, runs: runs.into(), job: Job::Verify }, Some(self.meter)).await?;

@@ -247,7 +247,7 @@ impl Job {
     fn confirm(&self, answer: &str) -> Result<u64, Cause> {
         match self {
             Self::Write(_, bytes) => Ok(bytes.len() as u64),
-            Self::Copy(_, run) => Ok(run.range().end - run.range().start),
+            Self::Copy(_, run) => Ok(run.size()),
             Self::Verify(extent) => {
                 let found = digest(answer)?;
                 if found == extent.sha256 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::super::content::{head, whole};
+use super::super::content::{copies, head, whole};
 use super::super::disk::{AT_ONCE, HASHED_AT_ONCE};
 use super::super::remote::{Remote, Start, again};
 use super::super::wire::{Command, Job, cut};
@@ -15,7 +15,7 @@ use super::Levers;
 use crate::client::cache::PreparedImage;
 use crate::client::rescue::probe::Needs;
 use crate::client::rescue::session::{Session, SessionError, compact, quote};
-use crate::disk_image::{Digest, Extent, HEAD, Image, ZeroMode};
+use crate::disk_image::{self, Digest, Extent, HEAD, Image, ZeroMode};
 
 /// A system with room for an image.
 pub(super) struct Place<'a> {
@@ -56,12 +56,11 @@ impl<'a> Place<'a> {
 
         let mut remote = Remote::start(self.session(), self.writer()).await?;
         let runs = image.image().runs(HEAD, AT_ONCE);
-        let total = runs.iter().map(|run| run.range().end - run.range().start).sum();
+        let total = runs.iter().map(disk_image::Run::size).sum();
         run.meter.begin(Phase::Stage, Some(total));
         let head_sha256 = Digest::of(&head);
         remote.write(0, head.into()).await?;
-        let jobs: Vec<Job> = runs.into_iter().map(|run| Job::Copy(image.clone(), run)).collect();
-        remote.run(jobs.into_iter(), Some(run.meter)).await?;
+        remote.run(copies(image, runs), Some(run.meter)).await?;
 
         let mut data = Vec::new();
         for run in image.image().runs(HEAD, HASHED_AT_ONCE) {
